@@ -1,0 +1,62 @@
+#include "base/error.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace holdfast {
+
+std::string_view error_code_name(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::not_found: return "not_found";
+    case ErrorCode::exists: return "exists";
+    case ErrorCode::corrupt: return "corrupt";
+    case ErrorCode::denied: return "denied";
+    case ErrorCode::busy: return "busy";
+    case ErrorCode::unavailable: return "unavailable";
+    case ErrorCode::invalid: return "invalid";
+    case ErrorCode::unsupported: return "unsupported";
+    case ErrorCode::cancelled: return "cancelled";
+    case ErrorCode::violated: return "violated";
+    case ErrorCode::partial: return "partial";
+    case ErrorCode::internal: return "internal";
+  }
+  return "internal";
+}
+
+ExitCode exit_code_of(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid: return kExitUsage;
+    case ErrorCode::corrupt: return kExitDamage;
+    case ErrorCode::busy: return kExitLocked;
+    case ErrorCode::violated: return kExitViolation;
+    case ErrorCode::partial: return kExitPartial;
+    case ErrorCode::cancelled: return kExitInterrupted;
+    default: return kExitFailed;
+  }
+}
+
+Error system_error(const std::string& message, int errno_value) {
+  ErrorCode code = ErrorCode::internal;
+  std::string hint;
+  switch (errno_value) {
+    case ENOENT:
+    case ENOTDIR: code = ErrorCode::not_found; break;
+    case EEXIST: code = ErrorCode::exists; break;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+      code = ErrorCode::denied;
+      hint = "give the user that runs holdfast the right to it, or choose another folder";
+      break;
+    case ENOSPC:
+    case EDQUOT:
+      code = ErrorCode::unavailable;
+      hint = "free some space there, or point BACKUP_DIR (--dir) at a larger disk";
+      break;
+    case EINTR: code = ErrorCode::cancelled; break;
+    default: break;
+  }
+  return Error(code, message + ": " + std::strerror(errno_value), hint);
+}
+
+}  // namespace holdfast

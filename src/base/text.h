@@ -1,0 +1,27 @@
+// Text for people: sizes, durations, counts, and the nearest known word for a misspelt one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace holdfast {
+
+std::string human_bytes(uint64_t bytes);      // "1.3 GiB", "512 B"
+std::string human_count(uint64_t count);      // "2.1 M", "45,000"
+std::string human_seconds(double seconds);    // "0.4 s", "38 s", "4 min 05 s", "2 h 03 min"
+std::string plural(uint64_t count, std::string_view noun);  // "1 table", "105 tables"
+
+// The entry of `known` that is nearest to `word` by edit distance, or "" if none is near.
+std::string nearest_word(std::string_view word, std::span<const std::string> known);
+
+std::vector<std::string> split(std::string_view text, char separator);
+std::string_view trim(std::string_view text);
+
+// `text` with control characters and invalid UTF-8 replaced by '?', cut at `bytes_max`: for names
+// and server messages that end up on a terminal.
+std::string printable(std::string_view text, size_t bytes_max = 400);
+
+}  // namespace holdfast

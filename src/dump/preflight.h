@@ -1,0 +1,34 @@
+// What must be right before a backup starts, each finding with its next step. `doctor` prints all
+// of it; `backup` refuses to start on a failure.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/run.h"
+#include "dump/dump.h"
+#include "store/object_store.h"
+
+namespace holdfast {
+
+enum class FindingLevel { ok, note, failure };
+
+struct Finding {
+  FindingLevel level = FindingLevel::ok;
+  std::string check;    // "client version", "row security", "store", …
+  std::string message;  // what was found
+  std::string hint;     // the next step; empty when ok
+  ErrorCode code = ErrorCode::internal;  // of a failure: what `backup` throws it as
+};
+
+// All checks, each on its own: one that fails does not keep the others from being made.
+// Connection: reachable, login, direct (a `-pooler` host is replaced, and said); client major ≥
+// server major; row security (a login that would see only part of a table); tables the login may
+// not read; extensions that the dump cannot carry; store writable and space enough for the estimated
+// size; clock of server and machine; server in recovery.
+std::vector<Finding> preflight(const DumpOptions& options, ObjectStore* store, const Run& run);
+
+// Throws the first failure as an Error; logs the notes.
+void require_preflight(const std::vector<Finding>& findings, const Run& run);
+
+}  // namespace holdfast

@@ -1,0 +1,73 @@
+// Bringing a backup back: into a new database by default, compared with the manifest before it is
+// called done.
+//
+// Pre-data by pg_restore, data by several connections (a single table in parallel too, by the
+// manifest's pieces), post-data by pg_restore -j. Over a live database: only when its name was typed
+// back, after a safety backup, restored beside it first, compared, then swapped in by renaming; the
+// old one stays under `<name>_before_<time>` until the operator drops it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/run.h"
+#include "dump/verify.h"
+#include "pg/client_tools.h"
+#include "pg/conninfo.h"
+
+namespace holdfast {
+
+enum class ReadBack {
+  full,    // every table is read back and its rows and checksum compared with the manifest
+  counts,  // the server's count of every COPY, and the checksum of what was sent to it
+};
+
+struct RestoreOptions {
+  Conninfo server;                     // its dbname is the database to connect to first
+  std::string database;                // the database to make (or, with `confirm`, to replace)
+  std::string confirm;                 // typed back name; empty: never replace
+  std::vector<std::string> tables;     // only these ("public.visits" or "visits"); empty: all
+  bool no_owner = false, no_privileges = false;
+  ReadBack read_back = ReadBack::full;
+  int jobs = 0;
+  std::string client_folder;
+};
+
+struct RestorePhase {
+  std::string name;
+  double seconds = 0;
+};
+
+struct RestoreReport {
+  std::string database;                      // where the data now is
+  std::optional<std::string> kept_old_as;    // the name the replaced database was kept under
+  uint64_t tables = 0, rows = 0;
+  Verdict verdict = Verdict::inconclusive;   // of the comparison
+  std::vector<Problem> problems;
+  std::vector<std::string> notes;
+  std::vector<RestorePhase> phases;
+  double seconds = 0;
+};
+
+// From a store, with its manifest. `safety_backup` is called once, before anything live is touched;
+// if it throws, nothing has been changed.
+RestoreReport restore_backup(ObjectStore& store, const Backup& backup, const RestoreOptions& options,
+                             const std::function<void()>& safety_backup, const Run& run);
+
+// A local file that Holdfast did not write (pg_dump -Fc): by pg_restore -j.
+RestoreReport restore_foreign_archive(const std::string& path, const RestoreOptions& options,
+                                      const std::function<void()>& safety_backup, const Run& run);
+
+// The data part by itself, for the scratch server too: loads every table and large object of the
+// backup into `target`, whose pre-data stands, and sets sequences.
+// Then compare_database: reads everything back and compares with the manifest.
+struct ComparedTables {
+  std::vector<TableVerdict> tables;
+  std::vector<Problem> problems;
+};
+ComparedTables compare_database(const Conninfo& target, const Manifest& manifest,
+                                const ArchiveToc& toc, int jobs, const Run& run);
+
+}  // namespace holdfast

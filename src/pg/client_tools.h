@@ -1,0 +1,31 @@
+// PostgreSQL's own programs on this machine: which majors are installed, and which one to use.
+//
+// Looked for in the folder given by configuration (`pg_bindir`), in /usr/lib/postgresql/*/bin (Debian),
+// /usr/pgsql-*/bin (Red Hat) and on PATH. A candidate is asked for its version by running it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pg/conninfo.h"
+
+namespace holdfast {
+
+struct ClientTools {
+  int major = 0;
+  std::string version;  // "15.18 (Debian 15.18-0+deb12u1)"
+  std::string folder;
+  std::string path(const std::string& program) const { return folder + "/" + program; }
+  bool has(const std::string& program) const;  // executable there ("postgres", "initdb", "pg_amcheck")
+};
+
+// All installations that have pg_dump and pg_restore, oldest major first. `extra_folder` (may be
+// empty) is searched first and, for its major, wins.
+std::vector<ClientTools> find_client_tools(const std::string& extra_folder);
+
+// The one for a server of this major: the same major if installed (so that the source's own
+// pg_restore reads the archive), else the lowest newer one. Throws Error(unsupported) with the
+// package to install as the hint when every client is older than the server.
+ClientTools choose_client_tools(const std::vector<ClientTools>& found, int server_major);
+
+}  // namespace holdfast

@@ -1,0 +1,44 @@
+// A PostgreSQL server of our own for a rehearsal: made with initdb in a private temporary folder,
+// reachable only through a unix socket in that folder, and destroyed with all its data at the end.
+//
+// As root (PostgreSQL refuses it) the server runs as `postgres`, else as `nobody`; otherwise as
+// ourselves. It is tuned for loading (fsync off: it never outlives the run). Its data are people's
+// records: the folder is 0700 and removal is logged.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/process.h"
+#include "base/run.h"
+#include "pg/client_tools.h"
+#include "pg/conninfo.h"
+
+namespace holdfast {
+
+class ScratchServer {
+ public:
+  struct Options {
+    std::string parent_folder;     // where to make its folder; empty: $TMPDIR or /tmp
+    std::string encoding = "UTF8";
+    std::string locale = "C.UTF-8";
+    int jobs = 2;
+  };
+  // Throws Error(unsupported) if `tools` has no server programs (the caller's verdict is then
+  // INCONCLUSIVE), other Errors if it does not start.
+  ScratchServer(const ClientTools& tools, const Options& options, const Run& run);
+  ~ScratchServer();
+  ScratchServer(const ScratchServer&) = delete;
+  ScratchServer& operator=(const ScratchServer&) = delete;
+
+  // As superuser `postgres`, database `postgres`.
+  const Conninfo& conninfo() const { return conninfo_; }
+
+ private:
+  const Run& run_;
+  std::unique_ptr<TempFolder> folder_;
+  std::unique_ptr<Process> server_;
+  Conninfo conninfo_;
+};
+
+}  // namespace holdfast

@@ -1,0 +1,75 @@
+// Where backups live: a folder or a bucket of named objects.
+//
+// The interface is the least that both can promise. An object appears whole or not at all, under a
+// name of [A-Za-z0-9._/ +%=@~-] and UTF-8, and is never changed in place. Every implementation and
+// decorator passes the one contract suite in store/store_contract.h.
+// All methods may be called by several threads at once; one ObjectWriter or ObjectReader serves one
+// thread at a time, except ObjectReader::read, which any number may call.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+
+namespace holdfast {
+
+struct ObjectInfo {
+  std::string name;
+  uint64_t bytes = 0;
+  UtcTime modified{};
+};
+
+// An object that is being written. It becomes visible by commit() and not before; destroyed without
+// commit, it leaves nothing visible behind.
+class ObjectWriter {
+ public:
+  virtual ~ObjectWriter() = default;
+  virtual void write(ByteView bytes) = 0;
+  // Durable and visible once this returns. Throws Error(exists) if the name was taken meanwhile:
+  // an existing object is never replaced.
+  virtual void commit() = 0;
+};
+
+class ObjectReader {
+ public:
+  virtual ~ObjectReader() = default;
+  virtual uint64_t size() const = 0;
+  // Reads up to `size` bytes at `offset`; fewer only at the end of the object. Returns how many.
+  virtual size_t read(uint64_t offset, uint8_t* out, size_t size) = 0;
+};
+
+class ObjectStore {
+ public:
+  virtual ~ObjectStore() = default;
+
+  // For people: "/var/backups/care-commons", "s3://bucket/backups".
+  virtual std::string location() const = 0;
+
+  // Starts a new object. `private_content`: owner-only rights where the store has rights.
+  virtual std::unique_ptr<ObjectWriter> put(const std::string& name) = 0;
+  // Throws Error(not_found).
+  virtual std::unique_ptr<ObjectReader> open(const std::string& name) = 0;
+  // Throws Error(not_found).
+  virtual ObjectInfo head(const std::string& name) = 0;
+  // Objects whose names start with `prefix`, sorted by name; no folders, nothing half-written.
+  virtual std::vector<ObjectInfo> list(const std::string& prefix) = 0;
+  // Removing what is not there is no error.
+  virtual void remove(const std::string& name) = 0;
+
+  // Fails unless an object could be written now (rights, space for `bytes_expected`); leaves
+  // nothing behind. For the preflight.
+  virtual void check_writable(uint64_t bytes_expected) = 0;
+  // Removes what interrupted writers left behind. Only to be called by the one run that holds the
+  // store's lock. Returns how many pieces were removed.
+  virtual size_t reap_unfinished() = 0;
+};
+
+// Whole small objects. read_object throws Error(corrupt) if it is larger than `bytes_max`.
+void write_object(ObjectStore& store, const std::string& name, ByteView content);
+std::string read_object(ObjectStore& store, const std::string& name, uint64_t bytes_max);
+
+}  // namespace holdfast
