@@ -6,12 +6,11 @@
 // libpq does everything else: it has connected, logged in and, for TLS, made the session, whose SSL
 // object is used (PQsslStruct). Between calls the connection is idle and libpq can go on using it.
 //
-// Both functions run one COPY statement to its end. A server error becomes an Error; afterwards the
-// connection can be used again unless the message says that it was lost. Where the socket cannot be
-// shared (GSSAPI encryption), libpq's own functions are used.
+// Both directions run one COPY statement to its end. A server error becomes an Error; afterwards the
+// connection can be used again unless it was lost. One thread at a time per connection.
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <string>
 
 #include "base/bytes.h"
@@ -19,17 +18,17 @@
 
 namespace holdfast {
 
-// Called with data of a row: `part` is the next bytes, `row_starts` and `row_ends` say whether the
-// row begins and ends with them. The newline that ends a row is included.
-using CopyRowSink = std::function<void(ByteView part, bool row_starts, bool row_ends)>;
-
-// Receives COPY data of `COPY … TO STDOUT`. Returns the number of rows that the server counted.
+// Receives the rows of `COPY … TO STDOUT` as they arrive.
 class CopyOutHandler {
  public:
   virtual ~CopyOutHandler() = default;
-  // A block of bytes that holds only whole rows, `rows` of them ended by newlines.
+  // The next bytes of a row, valid only during the call; the newline that ends the row is included.
+  // Nearly every row comes in one part (`row_starts` and `row_ends`); a long one in several.
   virtual void row_part(ByteView part, bool row_starts, bool row_ends) = 0;
 };
+
+// Runs `sql` and hands its rows to `handler`. Returns the number of rows that the server counted.
+// An exception from the handler leaves the connection unusable: close it.
 uint64_t copy_out(Connection& connection, const std::string& sql, CopyOutHandler& handler);
 
 // A running `COPY … FROM STDIN`. Text may be cut anywhere.
@@ -39,14 +38,14 @@ class CopyIn {
   CopyIn(const CopyIn&) = delete;
   CopyIn& operator=(const CopyIn&) = delete;
   ~CopyIn();  // not finished: the COPY is failed, so the server keeps nothing of it
+  // Throws the server's Error as soon as it has come (a constraint, a full disk …).
   void write(ByteView text);
   // Ends the COPY; returns the number of rows that the server counted.
   uint64_t finish();
 
  private:
-  Connection& connection_;
-  std::string sql_;
-  bool running_ = false;
+  struct State;
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace holdfast
