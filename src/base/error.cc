@@ -53,6 +53,28 @@ Error system_error(const std::string& message, int errno_value) {
       code = ErrorCode::unavailable;
       hint = "free some space there, or point BACKUP_DIR (--dir) at a larger disk";
       break;
+    case EFBIG:
+      code = ErrorCode::unavailable;
+      hint = "the file system or a limit (ulimit -f) does not allow files of this size";
+      break;
+    case EIO:
+      code = ErrorCode::unavailable;
+      hint = "the disk or the network file system reports a fault: see the kernel's log (dmesg)";
+      break;
+    case EISDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EINVAL: code = ErrorCode::invalid; break;
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EAGAIN:
+    case EBUSY:
+    case ETXTBSY:
+    case ESTALE:
+    case ETIMEDOUT:
+    case ECONNREFUSED:
+    case ECONNRESET: code = ErrorCode::unavailable; break;
     case EINTR: code = ErrorCode::cancelled; break;
     default: break;
   }

@@ -61,7 +61,10 @@ void write_file_atomic(const std::string& path, std::string_view content, mode_t
 
 void fsync_folder(const std::string& folder);
 bool file_exists(const std::string& path);
-void make_folders(const std::string& path, mode_t mode = 0700);  // like mkdir -p
+
+// Like mkdir -p, and durable. Throws Error(invalid) if a file is in the way, Error(denied) without
+// the right.
+void make_folders(const std::string& path, mode_t mode = 0700);
 
 // A fresh private folder (0700) under $TMPDIR or /tmp, removed with its contents at the end.
 class TempFolder {
@@ -76,18 +79,24 @@ class TempFolder {
   std::string path_;
 };
 
-// An exclusive advisory lock on a file, released when the process ends however it ends.
+// An exclusive advisory lock (flock) on a file, released when the process ends however it ends.
+// While it is held, the file holds the holder's process id. The file itself stays: removing it
+// would let two runs lock two different files of the same name.
 class FileLock {
  public:
-  // Throws Error(busy) with the holder's process id if another process has it.
+  // Takes the lock or throws Error(busy): "another holdfast run holds <what> (process 1234)".
   FileLock(const std::string& path, const std::string& what);
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+  ~FileLock();
 
  private:
   Fd fd_;
 };
 
 // An unnamed in-memory file with mode 0600 that holds `content`: how secrets reach child processes
-// without touching a disk, an argument list or an environment.
+// without touching a disk, an argument list or an environment. The child opens it as /dev/fd/N; one
+// that changed its user can do so only if the file is given to that user first (fchown).
 Fd make_memory_file(const char* name, std::string_view content);
 
 // `count` random bytes in hexadecimal, from the operating system.

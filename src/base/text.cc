@@ -6,29 +6,50 @@
 #include <numeric>
 
 namespace holdfast {
+namespace {
 
+// How many bytes the character at the start of `text` has; 0 if it is not well-formed UTF-8.
+// The ranges are those of table 3-7 of the Unicode standard.
+size_t utf8_length(std::string_view text) {
+  auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  unsigned char first = byte(0);
+  if (first < 0x80) return 1;
+  if (first < 0xC2 || first > 0xF4) return 0;
+  size_t length = first < 0xE0 ? 2 : first < 0xF0 ? 3 : 4;
+  if (text.size() < length) return 0;
+  unsigned char low = first == 0xE0 ? 0xA0 : first == 0xF0 ? 0x90 : 0x80;
+  unsigned char high = first == 0xED ? 0x9F : first == 0xF4 ? 0x8F : 0xBF;
+  if (byte(1) < low || byte(1) > high) return 0;
+  for (size_t i = 2; i < length; ++i)
+    if (byte(i) < 0x80 || byte(i) > 0xBF) return 0;
+  return length;
+}
+
+}  // namespace
+
+// The limits are where rounding would carry into the next form (1023.7 KiB is "1.00 MiB").
 std::string human_bytes(uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  double value = static_cast<double>(bytes);
-  size_t unit = 0;
-  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  double value = static_cast<double>(bytes) / 1024;
+  size_t unit = 1;
+  while (value >= 1023.5 && unit + 1 < std::size(kUnits)) {
     value /= 1024;
     ++unit;
   }
-  return unit == 0 ? fmt::format("{} B", bytes)
-                   : fmt::format("{:.{}f} {}", value, value < 10 ? 2 : value < 100 ? 1 : 0,
-                                 kUnits[unit]);
+  int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+  return fmt::format("{:.{}f} {}", value, decimals, kUnits[unit]);
 }
 
 std::string human_count(uint64_t count) {
-  if (count >= 1'000'000'000) return fmt::format("{:.1f} G", static_cast<double>(count) / 1e9);
+  if (count >= 999'950'000) return fmt::format("{:.1f} G", static_cast<double>(count) / 1e9);
   if (count >= 1'000'000) return fmt::format("{:.1f} M", static_cast<double>(count) / 1e6);
   if (count >= 1000) return fmt::format("{},{:03}", count / 1000, count % 1000);
   return fmt::format("{}", count);
 }
 
 std::string human_seconds(double seconds) {
-  if (seconds < 10) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
   auto whole = static_cast<uint64_t>(seconds + 0.5);
   if (whole < 60) return fmt::format("{} s", whole);
   if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
@@ -80,22 +101,28 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
+bool is_utf8(std::string_view text) {
+  while (!text.empty()) {
+    size_t length = utf8_length(text);
+    if (length == 0) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string printable(std::string_view text, size_t bytes_max) {
   std::string out;
-  for (size_t i = 0; i < text.size() && out.size() < bytes_max;) {
-    auto byte = static_cast<unsigned char>(text[i]);
-    size_t length = byte < 0x80 ? 1 : byte >= 0xF0 && byte < 0xF5 ? 4 : byte >= 0xE0 ? 3 : 2;
-    bool valid = byte >= 0x20 && byte != 0x7F && !(byte >= 0x80 && byte < 0xC2) && byte < 0xF5 &&
-                 i + length <= text.size();
-    for (size_t k = 1; valid && k < length; ++k)
-      valid = (static_cast<unsigned char>(text[i + k]) & 0xC0) == 0x80;
-    if (!valid) {
-      out.push_back(byte == '\n' || byte == '\t' ? ' ' : '?');
-      ++i;
-      continue;
-    }
-    out.append(text, i, length);
-    i += length;
+  while (!text.empty()) {
+    size_t length = utf8_length(text);
+    auto byte = static_cast<unsigned char>(text[0]);
+    bool blank = byte == '\n' || byte == '\t' || byte == '\r';
+    // U+0080 to U+009F are terminal controls as well.
+    bool control = byte < 0x20 || byte == 0x7F ||
+                   (byte == 0xC2 && length == 2 && static_cast<unsigned char>(text[1]) < 0xA0);
+    std::string_view shown = blank ? " " : control || length == 0 ? "?" : text.substr(0, length);
+    if (out.size() + shown.size() > bytes_max) break;
+    out.append(shown);
+    text.remove_prefix(std::max<size_t>(length, 1));
   }
   return out;
 }

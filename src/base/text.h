@@ -20,8 +20,11 @@ std::string nearest_word(std::string_view word, std::span<const std::string> kno
 std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 
-// `text` with control characters and invalid UTF-8 replaced by '?', cut at `bytes_max`: for names
-// and server messages that end up on a terminal.
+// Whether `text` is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
+bool is_utf8(std::string_view text);
+
+// `text` as well-formed UTF-8 of at most `bytes_max` bytes, fit for a terminal: line breaks and tabs
+// become blanks, other control characters and invalid bytes '?'. For names and server messages.
 std::string printable(std::string_view text, size_t bytes_max = 400);
 
 }  // namespace holdfast

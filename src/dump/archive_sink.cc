@@ -9,6 +9,7 @@ namespace holdfast {
 ArchiveSink::ArchiveSink(std::unique_ptr<ObjectWriter> object)
     : object_(std::move(object)), span_hash_(XXH3_createState()) {
   if (span_hash_ == nullptr) throw std::bad_alloc();
+  XXH3_128bits_reset(span_hash_);
 }
 
 ArchiveSink::~ArchiveSink() { XXH3_freeState(span_hash_); }

@@ -1,7 +1,8 @@
 // What a store holds: backups by their manifests, and what was proven of them.
 //
 // A backup counts when its manifest is there. A manifest that does not read is listed as damaged,
-// never hidden. Objects of other makers are never touched.
+// never hidden. Objects of other makers are never touched. Names and order of writing are in
+// docs/format/store.md.
 #pragma once
 
 #include <optional>
@@ -22,22 +23,27 @@ struct Proof {
   double seconds = 0;
 };
 
+// Of several proofs of a backup one counts: a failure, until a proof of at least its level succeeds
+// after it; else the success of the strongest level; else the newest inconclusive one. A proof that
+// does not read is inconclusive.
 struct Backup {
   std::string id;
   std::optional<Manifest> manifest;   // empty: damaged
   std::string damage;                 // why it is empty
-  std::optional<Proof> proof;         // the newest failure if newer than any success, else the
-                                      // strongest success
+  std::optional<Proof> proof;         // the one that counts, see below
 };
 
 // Newest first (by the manifest's time; damaged ones by their name's). `database` empty: all.
+// A store that cannot be read throws; a manifest that cannot is damage.
 std::vector<Backup> list_backups(ObjectStore& store, const std::string& database);
 
-// By id, by a unique beginning or end of one, or "latest". Throws Error(not_found) with the nearest
-// id as hint. Reads only the manifests it must.
+// By id, by the name of one of its objects, by a unique beginning or end of an id, or "latest" (by the
+// time in the names). Throws Error(not_found) with the nearest id as hint, Error(invalid) if several
+// match. Reads one manifest only. The backup found may be a damaged one.
 Backup find_backup(ObjectStore& store, const std::string& database, const std::string& id);
 
-// Records a proof beside the backup; older ones of the same level are removed.
+// Records a proof beside the backup; older ones of the same level are removed (by an inconclusive
+// one only inconclusive ones: it says nothing against them).
 void record_proof(ObjectStore& store, const std::string& id, const Proof& proof);
 
 // Clears what crashed runs left: half-written objects, and what a claim names that never got its

@@ -83,12 +83,17 @@ struct Manifest {
   std::vector<LargeObjectRecord> large_objects;
 
   uint64_t total_rows() const;
-  uint64_t total_text_bytes() const;
+  uint64_t total_text_bytes() const;  // of tables, and the content of large objects
 };
 
+// Throws Error(internal) if the manifest does not agree with itself (see below): one that could not
+// be read back is never written.
 std::string write_manifest(const Manifest& manifest);
-// Throws Error(corrupt) naming the place (the self-checksum, or the field) if `text` is not exactly
-// what write_manifest wrote.
+
+// Throws Error(corrupt) naming the place (a field, a table, a line, or only the self-checksum) if
+// `text` is not exactly what write_manifest wrote, or if its fields do not agree: hashes have their
+// form, pieces and blocks of large objects tile the archive, pieces add up to their tables.
+// Throws Error(unsupported) for a sound manifest of a later version.
 Manifest read_manifest(const std::string& text);
 
 constexpr uint64_t kManifestBytesMax = uint64_t{1} << 30;

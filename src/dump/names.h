@@ -2,24 +2,49 @@
 //   <database>_<YYYY-MM-DDTHH-MM-SS-mmmZ>.dump            the archive
 //   ….manifest.json   ….globals.sql   ….claim   ….proof-<level>-<time>.json
 // Names stay what operators' scripts expect. Characters of the database's name that a store's name
-// cannot hold are written as %XX.
+// cannot hold are written as %XX, and read back; there is one spelling for each name, and whatever
+// is spelt otherwise is not ours. The rules are in docs/format/store.md.
 #pragma once
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 
 namespace holdfast {
 
+constexpr std::string_view kArchiveSuffix = ".dump";
+constexpr std::string_view kManifestSuffix = ".manifest.json";
+constexpr std::string_view kGlobalsSuffix = ".globals.sql";
+constexpr std::string_view kClaimSuffix = ".claim";
+
+// Throws Error(invalid) if the database's name is empty or too long for a file's name.
 std::string backup_id(const std::string& database, UtcTime at);
+// What all ids of a database begin with ("care_"). Ids of other databases may begin so as well
+// ("care_old_2026-…").
+std::string id_beginning(const std::string& database);
+
 std::string archive_name(const std::string& id);
 std::string manifest_name(const std::string& id);
 std::string globals_name(const std::string& id);
 std::string claim_name(const std::string& id);
 std::string proof_name(const std::string& id, const std::string& level, UtcTime at);
 
+struct BackupId {
+  std::string database;
+  UtcTime at{};
+};
+// The parts of an id; nothing if backup_id cannot have made it.
+std::optional<BackupId> parse_backup_id(const std::string& id);
+
+struct ProofName {
+  std::string id, level;
+  UtcTime at{};
+};
+std::optional<ProofName> parse_proof_name(const std::string& object_name);
+
 // The id of `object_name` if it ends in `suffix` (".manifest.json") and what is before is an id.
-std::optional<std::string> id_of(const std::string& object_name, const std::string& suffix);
+std::optional<std::string> id_of(const std::string& object_name, std::string_view suffix);
 
 }  // namespace holdfast

@@ -1,8 +1,9 @@
 // Where backups live: a folder or a bucket of named objects.
 //
 // The interface is the least that both can promise. An object appears whole or not at all, under a
-// name of [A-Za-z0-9._/ +%=@~-] and UTF-8, and is never changed in place. Every implementation and
-// decorator passes the one contract suite in store/store_contract.h.
+// name that check_object_name allows, and is never changed in place. Every implementation and
+// decorator passes the one contract suite in store/store_contract.h. Every method throws
+// Error(invalid) for a name that is not allowed. Words of the layout: docs/format/store.md.
 // All methods may be called by several threads at once; one ObjectWriter or ObjectReader serves one
 // thread at a time, except ObjectReader::read, which any number may call.
 #pragma once
@@ -49,9 +50,10 @@ class ObjectStore {
   // For people: "/var/backups/care-commons", "s3://bucket/backups".
   virtual std::string location() const = 0;
 
-  // Starts a new object. `private_content`: owner-only rights where the store has rights.
+  // Starts a new object, readable by its owner only where the store has rights. Throws
+  // Error(exists) here or in commit() if the name is taken. The store outlives the writer.
   virtual std::unique_ptr<ObjectWriter> put(const std::string& name) = 0;
-  // Throws Error(not_found).
+  // Throws Error(not_found). The store outlives the reader.
   virtual std::unique_ptr<ObjectReader> open(const std::string& name) = 0;
   // Throws Error(not_found).
   virtual ObjectInfo head(const std::string& name) = 0;
@@ -67,6 +69,10 @@ class ObjectStore {
   // store's lock. Returns how many pieces were removed.
   virtual size_t reap_unfinished() = 0;
 };
+
+// Throws Error(invalid) unless `name` is UTF-8 of [A-Za-z0-9._/ +%=@~-] and characters beyond ASCII,
+// of at most 1024 bytes, whose parts between slashes have 1 to 255 bytes and do not start with a dot.
+void check_object_name(const std::string& name);
 
 // Whole small objects. read_object throws Error(corrupt) if it is larger than `bytes_max`.
 void write_object(ObjectStore& store, const std::string& name, ByteView content);

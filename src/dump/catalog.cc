@@ -1,0 +1,275 @@
+#include "dump/catalog.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <tuple>
+
+#include "dump/document.h"
+#include "dump/json_fields.h"
+#include "dump/names.h"
+
+namespace holdfast {
+namespace {
+
+constexpr const char* kProofFormat = "holdfast-proof";
+constexpr uint64_t kProofVersion = 1;
+constexpr std::string_view kProofSealKey = "proof_sha256";
+constexpr uint64_t kProofBytesMax = 64 << 10;
+constexpr std::string_view kInconclusive = "INCONCLUSIVE";
+constexpr size_t kNamedMatchesMax = 5;
+
+// --- proofs ---
+
+std::string write_proof(const std::string& id, const Proof& proof) {
+  std::string body = fmt::format(
+      "{{\n  \"format\": \"{}\",\n  \"version\": {},\n  \"id\": {},\n  \"level\": {},\n"
+      "  \"ok\": {},\n  \"verdict\": {},\n  \"at\": \"{}\",\n  \"seconds\": {:.3f}",
+      kProofFormat, kProofVersion, json_text(id), json_text(proof.level), proof.ok,
+      json_text(proof.verdict), format_rfc3339(proof.at), proof.seconds);
+  return seal_document(std::move(body), kProofSealKey);
+}
+
+Proof parse_proof(const std::string& text, const ProofName& name) {
+  if (check_seal(text, kProofSealKey) != Seal::sound)
+    throw Error(ErrorCode::corrupt, "its bytes do not match their own SHA-256");
+  Json document = Json::parse(text, nullptr, false);
+  if (document.is_discarded()) throw Error(ErrorCode::corrupt, "it is not JSON");
+  JsonFields fields(document, "");
+  check_format(fields, kProofFormat, kProofVersion);
+  if (fields.text("id") != name.id || fields.text("level") != name.level)
+    throw Error(ErrorCode::corrupt, "it is of another backup or level than its name says");
+  return {name.level, fields.boolean("ok"), fields.text("verdict"), fields.time("at"),
+          fields.real("seconds")};
+}
+
+// Whether a failed read tells something about the object, and not about the way to it.
+bool is_about_the_object(const Error& error) {
+  return error.code() == ErrorCode::corrupt || error.code() == ErrorCode::unsupported ||
+         error.code() == ErrorCode::denied || error.code() == ErrorCode::invalid;
+}
+
+// Nothing if it has been removed meanwhile.
+std::optional<Proof> read_proof(ObjectStore& store, const std::string& object_name,
+                                const ProofName& name) {
+  try {
+    return parse_proof(read_object(store, object_name, kProofBytesMax), name);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return std::nullopt;
+    if (!is_about_the_object(error)) throw;
+    return Proof{name.level, false, std::string(kInconclusive), name.at, 0};
+  }
+}
+
+int strength(const std::string& level) {
+  return level == "restore" ? 3 : level == "deep" ? 2 : level == "quick" ? 1 : 0;
+}
+
+bool inconclusive(const Proof& proof) { return !proof.ok && proof.verdict == kInconclusive; }
+
+std::optional<Proof> proof_that_counts(const std::vector<Proof>& proofs) {
+  auto refuted = [&](const Proof& failure) {
+    return std::any_of(proofs.begin(), proofs.end(), [&](const Proof& other) {
+      return other.ok && other.at > failure.at && strength(other.level) >= strength(failure.level);
+    });
+  };
+  // A failure that stands, a success, an inconclusive one; among equals the stronger, the newer.
+  auto rank = [&](const Proof& proof) {
+    int kind = proof.ok ? 1 : inconclusive(proof) ? 0 : refuted(proof) ? -1 : 2;
+    return std::tuple(kind, kind == 1 ? strength(proof.level) : 0, proof.at);
+  };
+  auto best = std::max_element(proofs.begin(), proofs.end(), [&](const Proof& a, const Proof& b) {
+    return rank(a) < rank(b);
+  });
+  if (best == proofs.end()) return std::nullopt;
+  return *best;
+}
+
+// --- what is there ---
+
+struct Inventory {
+  std::vector<std::string> ids;  // of backups with a manifest
+  std::multimap<std::string, std::pair<std::string, ProofName>> proofs;  // id → object, its parts
+};
+
+Inventory take_inventory(ObjectStore& store, const std::string& database) {
+  Inventory inventory;
+  for (const ObjectInfo& object : store.list(database.empty() ? "" : id_beginning(database))) {
+    if (std::optional<ProofName> proof = parse_proof_name(object.name)) {
+      inventory.proofs.emplace(proof->id, std::pair(object.name, *proof));
+      continue;
+    }
+    std::optional<std::string> id = id_of(object.name, kManifestSuffix);
+    if (id && (database.empty() || parse_backup_id(*id)->database == database))
+      inventory.ids.push_back(*id);
+  }
+  return inventory;
+}
+
+// Nothing if the backup has been removed meanwhile.
+std::optional<Backup> read_backup(ObjectStore& store, const Inventory& inventory,
+                                  const std::string& id) {
+  Backup backup;
+  backup.id = id;
+  try {
+    backup.manifest =
+        read_manifest(read_object(store, manifest_name(id), kManifestBytesMax));
+    if (backup.manifest->id != id)
+      throw Error(ErrorCode::corrupt, fmt::format("the manifest is that of {}", backup.manifest->id));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return std::nullopt;
+    if (!is_about_the_object(error)) throw;
+    backup.manifest.reset();
+    backup.damage = error.what();
+  }
+  std::vector<Proof> proofs;
+  auto [first, last] = inventory.proofs.equal_range(id);
+  for (auto it = first; it != last; ++it)
+    if (auto proof = read_proof(store, it->second.first, it->second.second)) proofs.push_back(*proof);
+  backup.proof = proof_that_counts(proofs);
+  return backup;
+}
+
+UtcTime time_of(const Backup& backup) {
+  return backup.manifest ? backup.manifest->created_at : parse_backup_id(backup.id)->at;
+}
+
+// --- finding one ---
+
+std::string newest_id(const std::vector<std::string>& ids) {
+  return *std::max_element(ids.begin(), ids.end(), [](const std::string& a, const std::string& b) {
+    return std::pair(parse_backup_id(a)->at, a) < std::pair(parse_backup_id(b)->at, b);
+  });
+}
+
+// What the user meant by the name of an object: its backup's id.
+std::string without_suffix(const std::string& wanted) {
+  for (std::string_view suffix : {kArchiveSuffix, kManifestSuffix, kGlobalsSuffix})
+    if (wanted.size() > suffix.size() && wanted.ends_with(suffix))
+      return wanted.substr(0, wanted.size() - suffix.size());
+  return wanted;
+}
+
+std::string choose_id(const std::vector<std::string>& ids, const std::string& said,
+                      const std::string& location, const std::string& database) {
+  if (ids.empty()) {
+    std::string of = database.empty() ? "" : fmt::format(" of database {}", printable(database));
+    throw Error(ErrorCode::not_found, fmt::format("there is no backup{} in {}", of, location),
+                "make one with: holdfast backup");
+  }
+  if (said == "latest") return newest_id(ids);
+  std::string wanted = without_suffix(said);
+  if (std::find(ids.begin(), ids.end(), wanted) != ids.end()) return wanted;
+  std::vector<std::string> matches;
+  if (!wanted.empty())
+    std::copy_if(ids.begin(), ids.end(), std::back_inserter(matches), [&](const std::string& id) {
+      return id.starts_with(wanted) || id.ends_with(wanted);
+    });
+  if (matches.size() == 1) return matches[0];
+  if (matches.empty()) {
+    std::string near = nearest_word(wanted, ids);
+    throw Error(ErrorCode::not_found,
+                fmt::format("there is no backup '{}' in {}", printable(said), location),
+                near.empty() ? "holdfast list shows those that are there"
+                             : fmt::format("did you mean {}?", near));
+  }
+  std::string some;
+  for (size_t i = 0; i < std::min(matches.size(), kNamedMatchesMax); ++i)
+    some += (i == 0 ? "" : ", ") + matches[i];
+  if (matches.size() > kNamedMatchesMax) some += ", …";
+  throw Error(ErrorCode::invalid,
+              fmt::format("'{}' stands for {} backups", printable(said), matches.size()),
+              "name one of them: " + some);
+}
+
+// --- after a crash ---
+
+// The size of an object, or nothing if it is not there.
+std::optional<uint64_t> size_of(ObjectStore& store, const std::string& name) {
+  try {
+    return store.head(name).bytes;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    return std::nullopt;
+  }
+}
+
+// The claim goes last: as long as it is there, the next run takes up what this one left.
+void reap_claim(ObjectStore& store, const std::string& id, std::vector<std::string>& lines) {
+  if (size_of(store, manifest_name(id))) {
+    lines.push_back(fmt::format("removed {}: its backup is complete", claim_name(id)));
+  } else {
+    for (const std::string& name : {archive_name(id), globals_name(id)}) {
+      std::optional<uint64_t> bytes = size_of(store, name);
+      if (!bytes) continue;
+      store.remove(name);
+      lines.push_back(fmt::format("removed {} ({}) of a backup that was never finished", name,
+                                  human_bytes(*bytes)));
+    }
+    lines.push_back(fmt::format("removed {}: its backup was never finished", claim_name(id)));
+  }
+  store.remove(claim_name(id));
+}
+
+}  // namespace
+
+std::vector<Backup> list_backups(ObjectStore& store, const std::string& database) {
+  Inventory inventory = take_inventory(store, database);
+  std::vector<Backup> backups;
+  for (const std::string& id : inventory.ids)
+    if (std::optional<Backup> backup = read_backup(store, inventory, id))
+      backups.push_back(std::move(*backup));
+  std::sort(backups.begin(), backups.end(), [](const Backup& a, const Backup& b) {
+    return std::pair(time_of(a), a.id) > std::pair(time_of(b), b.id);
+  });
+  return backups;
+}
+
+Backup find_backup(ObjectStore& store, const std::string& database, const std::string& id) {
+  Inventory inventory = take_inventory(store, database);
+  std::string chosen = choose_id(inventory.ids, id, store.location(), database);
+  std::optional<Backup> backup = read_backup(store, inventory, chosen);
+  if (!backup)
+    throw Error(ErrorCode::not_found, fmt::format("backup {} has just been removed", chosen),
+                "holdfast list shows those that are there");
+  return std::move(*backup);
+}
+
+void record_proof(ObjectStore& store, const std::string& id, const Proof& proof) {
+  std::string content = write_proof(id, proof);
+  // Two proofs of one level in the same millisecond: the later one's name moves on.
+  constexpr int kNamesTried = 100;
+  std::string written;
+  for (int i = 0; written.empty(); ++i) {
+    std::string name = proof_name(id, proof.level, proof.at + std::chrono::milliseconds(i));
+    try {
+      write_object(store, name, as_bytes(content));
+      written = name;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::exists || i + 1 == kNamesTried) throw;
+    }
+  }
+  for (const ObjectInfo& object : store.list(fmt::format("{}.proof-{}-", id, proof.level))) {
+    std::optional<ProofName> name = parse_proof_name(object.name);
+    if (!name || object.name >= written) continue;
+    if (inconclusive(proof)) {
+      std::optional<Proof> older = read_proof(store, object.name, *name);
+      if (older && !inconclusive(*older)) continue;
+    }
+    store.remove(object.name);
+  }
+}
+
+std::vector<std::string> reap_crashed_runs(ObjectStore& store) {
+  std::vector<std::string> lines;
+  for (const ObjectInfo& object : store.list(""))
+    if (std::optional<std::string> id = id_of(object.name, kClaimSuffix))
+      reap_claim(store, *id, lines);
+  if (size_t count = store.reap_unfinished(); count != 0)
+    lines.push_back(fmt::format("removed {} that {} never finished", plural(count, "file"),
+                                count == 1 ? "was" : "were"));
+  return lines;
+}
+
+}  // namespace holdfast

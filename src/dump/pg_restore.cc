@@ -1,0 +1,146 @@
+#include "dump/pg_restore.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/process.h"
+#include "base/text.h"
+
+namespace holdfast {
+namespace {
+
+constexpr int kPollMs = 100;
+constexpr std::string_view kError = "pg_restore: error: ";
+constexpr std::string_view kIgnored = "errors ignored on restore: ";
+constexpr std::string_view kQueryFailed = "could not execute query: ";
+constexpr std::string_view kCommandWas = "Command was: ";
+
+struct QueryFailure {
+  std::string message;  // "ERROR:  schema "public" already exists"
+  std::string command;  // its first line
+};
+
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
+// Whether the data and its structure are complete without this command.
+bool harmless(const QueryFailure& failure) {
+  const std::string& message = failure.message;
+  if (contains(message, "schema \"public\" already exists")) return true;
+  // A newer pg_restore sets parameters that an older server does not know.
+  if (contains(message, "unrecognized configuration parameter") && starts_with(failure.command, "SET "))
+    return true;
+  bool rights = contains(message, "must be ") || contains(message, "permission denied");
+  if (!rights) return false;
+  constexpr std::array<std::string_view, 10> kBesideTheData = {
+      "COMMENT ON ",        "GRANT ",           "REVOKE ",         "ALTER DEFAULT PRIVILEGES",
+      "SECURITY LABEL ",    "CREATE PUBLICATION", "ALTER PUBLICATION", "CREATE EVENT TRIGGER",
+      "ALTER EVENT TRIGGER", "CREATE SUBSCRIPTION"};
+  return std::any_of(kBesideTheData.begin(), kBesideTheData.end(),
+                     [&](std::string_view start) { return starts_with(failure.command, start); });
+}
+
+std::string in_words(const QueryFailure& failure) {
+  std::string_view message = failure.message;
+  if (starts_with(message, "ERROR:")) message.remove_prefix(6);
+  std::string text(trim(message));
+  if (!failure.command.empty()) text += " (" + failure.command + ")";
+  return printable(text);
+}
+
+std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
+
+std::string hint_for(const std::string& error) {
+  if (contains(error, "role \"") && contains(error, "does not exist"))
+    return "create the roles first (the backup's .globals.sql has them), or restore with "
+           "--no-owner --no-privileges";
+  if (contains(error, "extension"))
+    return "install the extension's package on the target server";
+  if (contains(error, "permission denied") || contains(error, "must be "))
+    return "restore as a superuser or the owner, or with --no-owner --no-privileges";
+  return {};
+}
+
+}  // namespace
+
+PgRestoreFindings classify_pg_restore_errors(const std::string& stderr_text, int exit_code) {
+  PgRestoreFindings findings;
+  uint64_t seen = 0, ignored = 0;
+  bool fatal = false;
+  std::vector<QueryFailure> failures;
+  for (const std::string& line : split(stderr_text, '\n')) {
+    std::string_view rest = line;
+    if (size_t at = rest.find(kIgnored); at != std::string_view::npos) {
+      rest.remove_prefix(at + kIgnored.size());
+      std::from_chars(rest.data(), rest.data() + rest.size(), ignored);
+    } else if (starts_with(rest, kError)) {
+      rest.remove_prefix(kError.size());
+      bool query = starts_with(rest, kQueryFailed);
+      if (query) {
+        rest.remove_prefix(kQueryFailed.size());
+        ++seen;
+        failures.push_back({std::string(rest), {}});
+      } else {
+        fatal = true;
+        findings.errors.push_back(printable(rest));
+      }
+    } else if (starts_with(rest, kCommandWas) && !failures.empty()) {
+      failures.back().command = first_line(rest.substr(kCommandWas.size()));
+    }
+  }
+  for (const QueryFailure& failure : failures)
+    (harmless(failure) ? findings.notes : findings.errors).push_back(in_words(failure));
+  if (seen < ignored && !fatal)
+    findings.errors.push_back(fmt::format("{} more", plural(ignored - seen, "error")));
+  if (exit_code != 0 && findings.errors.empty() && (ignored == 0 || seen == 0)) {
+    std::string_view last = trim(stderr_text);
+    last = last.substr(last.rfind('\n') == std::string_view::npos ? 0 : last.rfind('\n') + 1);
+    findings.errors.push_back(last.empty() ? fmt::format("it ended with status {}", exit_code)
+                                           : printable(last));
+  }
+  return findings;
+}
+
+std::vector<std::string> run_pg_restore(const ClientTools& tools, const Conninfo& target,
+                                        const std::vector<std::string>& arguments,
+                                        const std::string& session_options, const Run& run) {
+  std::string session = target.get("options");
+  if (!session.empty() && !session_options.empty()) session += " ";
+  ChildLogin login(session_options.empty() ? target
+                                           : target.with("options", session + session_options));
+  ProcessOptions options;
+  options.argv = {tools.path("pg_restore"), "--no-password", "--dbname=" + login.dbname_argument()};
+  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  options.env = clean_environment();
+  options.env["LC_ALL"] = "C";  // its messages are read
+  options.env.merge(login.env());
+  options.inherit = login.inherit();
+  Process process(options);
+  while (!process.ended()) {
+    if (run.stop.stop_requested()) {
+      process.terminate();  // it cancels what its sessions run
+      process.wait();
+      run.check_stop();
+    }
+    pollfd ended{process.ended_fd(), POLLIN, 0};
+    ::poll(&ended, 1, kPollMs);
+  }
+  PgRestoreFindings findings =
+      classify_pg_restore_errors(process.stderr_tail(), process.wait());
+  if (findings.errors.empty()) return findings.notes;
+  std::string message = "pg_restore: " + findings.errors.front();
+  if (findings.errors.size() > 1)
+    message += fmt::format(" (and {} more)", findings.errors.size() - 1);
+  throw Error(ErrorCode::unavailable, message, hint_for(findings.errors.front()));
+}
+
+}  // namespace holdfast

@@ -1,0 +1,33 @@
+// Runs pg_restore and judges what it says.
+//
+// pg_restore goes on after errors and ends with status 1 and "errors ignored on restore: N" even
+// when all is well but for a comment that the login may not set. So every error is classified by
+// its message and command: known harmless ones become notes, anything else is a failure. Errors that
+// were not seen (its stderr is kept to a bounded tail) count as failures.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/run.h"
+#include "pg/client_tools.h"
+#include "pg/conninfo.h"
+
+namespace holdfast {
+
+struct PgRestoreFindings {
+  std::vector<std::string> notes;   // harmless errors, in words
+  std::vector<std::string> errors;  // the others: "ERROR: … (CREATE INDEX …)"
+};
+
+// Takes apart what pg_restore wrote to stderr. Pure.
+PgRestoreFindings classify_pg_restore_errors(const std::string& stderr_text, int exit_code);
+
+// Runs pg_restore with `arguments` (the archive's path last) against `target`, whose sessions get
+// `session_options` ("-c work_mem=64MB …") added. Returns notes; throws Error with the first real
+// error, Error(cancelled) when the run is to stop (then pg_restore has been ended).
+std::vector<std::string> run_pg_restore(const ClientTools& tools, const Conninfo& target,
+                                        const std::vector<std::string>& arguments,
+                                        const std::string& session_options, const Run& run);
+
+}  // namespace holdfast

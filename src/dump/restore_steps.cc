@@ -1,0 +1,156 @@
+#include "dump/restore_steps.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/workers.h"
+#include "dump/fingerprint.h"
+#include "dump/pg_restore.h"
+#include "dump/restore_data.h"
+#include "dump/schema_dump.h"
+#include "dump/verify_deep.h"
+#include "seal/sha256.h"
+
+namespace holdfast {
+namespace {
+
+// Sort memory for index builds, shared by the jobs: larger than PostgreSQL's default of 64 MB, which
+// makes building many an index an external sort.
+constexpr int kMaintenanceMemoryMb = 512;
+constexpr int kMaintenanceMemoryMbMin = 64;
+constexpr int kJitMajor = 11;
+
+std::vector<std::string> missing(Connection& server, const std::set<std::string>& needed,
+                                 const std::string& known_sql) {
+  if (needed.empty()) return {};
+  QueryResult found = server.query(known_sql);
+  std::set<std::string> known;
+  for (int row = 0; row < found.rows(); ++row) known.insert(found.text(row, 0));
+  std::vector<std::string> result;
+  std::set_difference(needed.begin(), needed.end(), known.begin(), known.end(),
+                      std::back_inserter(result));
+  return result;
+}
+
+}  // namespace
+
+ArchiveToc read_backup_toc(ObjectReader& archive, const Manifest& manifest) {
+  std::string bytes(static_cast<size_t>(std::min(manifest.toc_bytes, kTocBytesMax)), '\0');
+  size_t got = archive.read(0, reinterpret_cast<uint8_t*>(bytes.data()), bytes.size());
+  std::string place =
+      archive_place(manifest.archive_object, 0, manifest.toc_bytes, "header and table of contents");
+  if (got < bytes.size())
+    throw Error(ErrorCode::corrupt, fmt::format("{}: the archive ends at byte {}", place, got));
+  if (sha256_hex(as_bytes(bytes)) != manifest.toc_sha256)
+    throw Error(ErrorCode::corrupt, place + ": the bytes are not those that were written (SHA-256)");
+  size_t at = 0;
+  return with_context(place, [&] {
+    ArchiveToc toc = read_archive_toc([&](uint8_t* out, size_t size) {
+      if (size > bytes.size() - at)
+        throw Error(ErrorCode::corrupt, "the table of contents goes on after its end");
+      std::copy_n(bytes.data() + at, size, out);
+      at += size;
+    });
+    if (at != bytes.size())
+      throw Error(ErrorCode::corrupt, fmt::format("the table of contents ends at byte {}", at));
+    return toc;
+  });
+}
+
+TocFile::TocFile(const ArchiveToc& toc) : folder_("holdfast-restore"), path_(folder_.path() + "/toc") {
+  write_file_atomic(path_, toc.bytes);
+}
+
+std::string TocFile::write_list(const std::string& name, const std::vector<int>& dump_ids) const {
+  std::string path = folder_.path() + "/" + name;
+  write_file_atomic(path, list_file(dump_ids));
+  return path;
+}
+
+std::vector<std::string> pg_restore_switches(const FillOptions& options) {
+  std::vector<std::string> switches;
+  if (options.no_owner) switches.push_back("--no-owner");
+  if (options.no_privileges) switches.push_back("--no-privileges");
+  if (options.no_tablespaces) switches.push_back("--no-tablespaces");
+  return switches;
+}
+
+std::string index_session_options(Connection& target, int jobs) {
+  int64_t memory_mb = std::max(kMaintenanceMemoryMbMin, kMaintenanceMemoryMb / std::max(1, jobs));
+  QueryResult own =
+      target.query("SELECT setting::bigint / 1024 FROM pg_settings WHERE name = 'maintenance_work_mem'");
+  if (own.rows() == 1) memory_mb = std::max(memory_mb, own.integer(0, 0));
+  std::string options = fmt::format(
+      "-c maintenance_work_mem={}MB -c work_mem=64MB -c synchronous_commit=off"
+      " -c statement_timeout=0 -c lock_timeout=0",
+      memory_mb);
+  if (target.server_major() >= kJitMajor)
+    options += fmt::format(" -c jit=off -c max_parallel_maintenance_workers={}", std::max(2, jobs));
+  return options;
+}
+
+void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveToc& toc,
+                   const RestoreSelection& selection, const ClientTools& tools,
+                   const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
+                   std::vector<std::string>& notes, const Run& run) {
+  TocFile file(toc);
+  int jobs = worker_count(options.jobs);
+  auto pg_restore = [&](const std::string& list, std::vector<std::string> extra,
+                        const std::string& session_options) {
+    std::vector<std::string> arguments = pg_restore_switches(options);
+    arguments.insert(arguments.end(), extra.begin(), extra.end());
+    arguments.push_back("--use-list=" + list);
+    arguments.push_back(file.path());
+    for (std::string& note : run_pg_restore(tools, target, arguments, session_options, run))
+      notes.push_back("pg_restore: " + note);
+  };
+  phases.time("restoring definitions", [&] {
+    pg_restore(file.write_list("before", selection.before_data), {}, "-c synchronous_commit=off");
+  });
+  phases.time("loading data", [&] {
+    load_data(store, manifest, toc, target, selection.data, jobs, run);
+  });
+  phases.time("building indexes", [&] {
+    Connection connection = Connection::open(target, "holdfast restore");
+    pg_restore(file.write_list("after", selection.after_data), {fmt::format("--jobs={}", jobs)},
+               index_session_options(connection, jobs));
+  });
+  phases.time("analyzing", [&] { analyze_database(target, jobs, run); });
+}
+
+std::vector<std::string> compare_restored_schema(const ClientTools& tools, const Conninfo& target,
+                                                 const ArchiveToc& toc,
+                                                 bool owners_and_privileges) {
+  SchemaDump found(tools, target, "", {});
+  SchemaScope scope;
+  scope.owners_and_privileges = owners_and_privileges;
+  return compare_schemas(toc, found.toc(), scope);
+}
+
+int major_of(const std::string& version) {
+  int major = 0;
+  std::from_chars(version.data(), version.data() + version.size(), major);
+  return major;
+}
+
+std::vector<std::string> missing_extensions(Connection& server,
+                                            const std::set<std::string>& needed) {
+  return missing(server, needed, "SELECT name FROM pg_available_extensions");
+}
+std::vector<std::string> missing_roles(Connection& server, const std::set<std::string>& needed) {
+  return missing(server, needed, "SELECT rolname FROM pg_roles");
+}
+std::vector<std::string> missing_tablespaces(Connection& server,
+                                             const std::set<std::string>& needed) {
+  return missing(server, needed, "SELECT spcname FROM pg_tablespace");
+}
+
+std::string join(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,83 @@
+// The steps that fill one database from a backup, shared by restores and by the rehearsal of
+// `verify --level restore`.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "base/run.h"
+#include "dump/manifest.h"
+#include "dump/restore.h"
+#include "dump/restore_selection.h"
+#include "pg/client_tools.h"
+#include "pg/connection.h"
+#include "store/object_store.h"
+
+namespace holdfast {
+
+// Announces phases and takes their time.
+class PhaseTimer {
+ public:
+  PhaseTimer(const Run& run, std::vector<RestorePhase>& phases) : run_(run), phases_(phases) {}
+  template <typename Work>
+  void time(const std::string& name, Work&& work) {
+    run_.check_stop();
+    run_.progress.phase(name);
+    double begin = run_.clock.monotonic_seconds();
+    work();
+    phases_.push_back({name, run_.clock.monotonic_seconds() - begin});
+  }
+
+ private:
+  const Run& run_;
+  std::vector<RestorePhase>& phases_;
+};
+
+struct FillOptions {
+  bool no_owner = false, no_privileges = false, no_tablespaces = false;
+  int jobs = 0;
+};
+
+// The header and table of contents of a backup's archive, its SHA-256 checked.
+// Throws Error(corrupt) naming the place.
+ArchiveToc read_backup_toc(ObjectReader& archive, const Manifest& manifest);
+
+// Header and table of contents as a file for pg_restore, in a private folder.
+class TocFile {
+ public:
+  explicit TocFile(const ArchiveToc& toc);
+  const std::string& path() const { return path_; }
+  // A list file beside it; its path.
+  std::string write_list(const std::string& name, const std::vector<int>& dump_ids) const;
+
+ private:
+  TempFolder folder_;
+  std::string path_;
+};
+
+// Pre-data, data, post-data, ANALYZE. Adds notes. Throws Error; the database is then half-made.
+void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveToc& toc,
+                   const RestoreSelection& selection, const ClientTools& tools,
+                   const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
+                   std::vector<std::string>& notes, const Run& run);
+
+// `target`'s schema beside that of `toc`, in the words of compare_schemas.
+std::vector<std::string> compare_restored_schema(const ClientTools& tools, const Conninfo& target,
+                                                 const ArchiveToc& toc, bool owners_and_privileges);
+
+// pg_restore's switches for the options, and the session options for its second half.
+std::vector<std::string> pg_restore_switches(const FillOptions& options);
+std::string index_session_options(Connection& target, int jobs);
+
+// The major version in "15.18 (Debian 15.18-0+deb12u1)"; 0 if there is none.
+int major_of(const std::string& version);
+
+// Extensions of `needed` that the server does not have ready to install.
+std::vector<std::string> missing_extensions(Connection& server, const std::set<std::string>& needed);
+std::vector<std::string> missing_roles(Connection& server, const std::set<std::string>& needed);
+std::vector<std::string> missing_tablespaces(Connection& server,
+                                             const std::set<std::string>& needed);
+std::string join(const std::vector<std::string>& words);  // "a, b, c"
+
+}  // namespace holdfast

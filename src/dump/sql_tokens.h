@@ -1,0 +1,16 @@
+// SQL text cut into tokens by PostgreSQL's lexical rules (manual, section 4.1): just enough to tell
+// what stands inside literals, quoted identifiers, dollar-quoted bodies and comments from what does
+// not. It never fails: what is not closed ends with the text. Pure.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+namespace holdfast {
+
+// The tokens of `sql`, as views into it, without blanks and comments. Literals carry their prefix
+// and quotes (E'it\'s', "a b", $$body$$); `::` is one token, other operators come character by
+// character.
+std::vector<std::string_view> sql_tokens(std::string_view sql);
+
+}  // namespace holdfast

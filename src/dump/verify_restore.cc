@@ -1,0 +1,249 @@
+#include "dump/verify_restore.h"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <mutex>
+
+#include "base/process.h"
+#include "base/text.h"
+#include "base/workers.h"
+#include "dump/database_admin.h"
+#include "dump/pg_restore.h"
+#include "dump/restore_data.h"
+#include "dump/restore_selection.h"
+#include "dump/restore_steps.h"
+#include "dump/verify_deep.h"
+#include "pg/scratch_server.h"
+#include "seal/sha256.h"
+
+namespace holdfast {
+namespace {
+
+constexpr uint64_t kGlobalsBytesMax = uint64_t{256} << 20;
+constexpr size_t kNotesOfGlobalsMax = 5;
+constexpr char kDatabase[] = "rehearsal";
+
+bool contains(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+class Rehearsal {
+ public:
+  Rehearsal(ObjectStore& store, const Manifest& manifest, const VerifyOptions& options,
+            VerifyReport& report, const Run& run)
+      : store_(store),
+        manifest_(manifest),
+        options_(options),
+        report_(report),
+        run_(run),
+        phases_(run, timed_) {}
+
+  bool make() {
+    std::optional<ClientTools> tools = find_tools();
+    if (!tools) return false;
+    toc_ = read_backup_toc(*store_.open(manifest_.archive_object), manifest_);
+    selection_ = select_everything(toc_);
+    std::unique_ptr<ScratchServer> server = start(*tools);
+    if (!server) return false;
+    Connection admin = Connection::open(server->conninfo(), "holdfast verify");
+    std::vector<std::string> missing =
+        missing_extensions(admin, needed_extensions(toc_, selection_));
+    if (!missing.empty())
+      return inconclusive("this machine has no extension " + join(missing) +
+                          ": install it beside the server programs in " + tools->folder);
+    apply_globals(*tools, server->conninfo());
+    make_missing_roles(admin);
+    for (std::string& note : create_database(
+             admin, kDatabase, {manifest_.encoding, manifest_.collate, manifest_.ctype}))
+      report_.notes.push_back(std::move(note));
+    Conninfo target = server->conninfo().with("dbname", kDatabase);
+    fill(*tools, target);
+    compare(*tools, target);
+    check_indexes(target);
+    return true;
+  }
+
+ private:
+  bool inconclusive(std::string reason) {
+    report_.notes.push_back("not rehearsed: " + std::move(reason));
+    return false;
+  }
+
+  std::optional<ClientTools> find_tools() {
+    try {
+      ClientTools tools =
+          choose_client_tools(find_client_tools(options_.client_folder), manifest_.server_major);
+      if (!tools.has("postgres") || !tools.has("initdb")) {
+        inconclusive(fmt::format("no server programs of PostgreSQL {} in {} (install postgresql-{})",
+                                 tools.major, tools.folder, tools.major));
+        return std::nullopt;
+      }
+      if (tools.major != manifest_.server_major)
+        report_.notes.push_back(fmt::format("rehearsed on PostgreSQL {}, the source was {}",
+                                            tools.major, manifest_.server_major));
+      return tools;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unsupported && error.code() != ErrorCode::not_found) throw;
+      inconclusive(error.what());
+      return std::nullopt;
+    }
+  }
+
+  std::unique_ptr<ScratchServer> start(const ClientTools& tools) {
+    ScratchServer::Options options;
+    options.parent_folder = options_.scratch_folder;
+    options.jobs = worker_count(options_.jobs);
+    try {
+      std::unique_ptr<ScratchServer> server;
+      phases_.time("starting a scratch server",
+                   [&] { server = std::make_unique<ScratchServer>(tools, options, run_); });
+      return server;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      // It says nothing about the backup that no server could be started here.
+      inconclusive(error.what());
+      return nullptr;
+    }
+  }
+
+  // Roles as they were, without passwords. Tablespaces are places on the source's disks.
+  void apply_globals(const ClientTools& tools, const Conninfo& server) {
+    if (!manifest_.globals_object || !tools.has("psql")) return;
+    std::string script;
+    for (const std::string& line :
+         split(read_object(store_, *manifest_.globals_object, kGlobalsBytesMax), '\n'))
+      if (!contains(line, "TABLESPACE")) script += line + "\n";
+    ChildLogin login(server);
+    ProcessOptions psql;
+    psql.argv = {tools.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--file=-",
+                 "--dbname=" + login.dbname_argument()};
+    psql.env = clean_environment();
+    psql.env["LC_ALL"] = "C";
+    psql.env.merge(login.env());
+    psql.inherit = login.inherit();
+    ProcessResult result = run_process(psql, script);
+    size_t noted = 0;
+    for (const std::string& line : split(result.err, '\n')) {
+      if (!contains(line, "ERROR:") || contains(line, "already exists")) continue;
+      if (noted++ < kNotesOfGlobalsMax)
+        report_.notes.push_back("roles: " + printable(line.substr(line.find("ERROR:"))));
+    }
+  }
+
+  void make_missing_roles(Connection& admin) {
+    std::vector<std::string> missing =
+        missing_roles(admin, needed_roles(toc_, selection_, true, true));
+    for (const std::string& role : missing)
+      admin.execute("CREATE ROLE " + admin.quote_identifier(role));
+    if (!missing.empty())
+      report_.notes.push_back(fmt::format(
+          "{} made for the rehearsal only, because the backup's globals do not have {}: {}",
+          plural(missing.size(), "role"), missing.size() == 1 ? "it" : "them", join(missing)));
+  }
+
+  void fill(const ClientTools& tools, const Conninfo& target) {
+    FillOptions fill;
+    fill.no_tablespaces = true;
+    fill.jobs = options_.jobs;
+    try {
+      fill_database(store_, manifest_, toc_, selection_, tools, target, fill, phases_,
+                    report_.notes, run_);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      throw error.within("restore into the scratch server");
+    }
+  }
+
+  void compare(const ClientTools& tools, const Conninfo& target) {
+    ComparedTables compared;
+    phases_.time("comparing", [&] {
+      compared = compare_database(target, manifest_, toc_, options_.jobs, run_);
+    });
+    report_.tables = std::move(compared.tables);
+    for (Problem& problem : compared.problems)
+      report_.problems.push_back({"restored " + problem.where, std::move(problem.what)});
+    bool same_major = tools.major == major_of(toc_.header.dump_version);
+    size_t differences = 0;
+    for (const std::string& line : compare_restored_schema(tools, target, toc_, true)) {
+      if (++differences > kProblemsMax) break;
+      // Another major writes definitions its own way: that is no damage.
+      if (same_major)
+        report_.problems.push_back({"restored schema", line});
+      else
+        report_.notes.push_back("schema: " + line);
+    }
+  }
+
+  // amcheck: the order of every B-tree, and that every row is in it.
+  void check_indexes(const Conninfo& target) {
+    Connection control = Connection::open(target, "holdfast verify");
+    if (!missing_extensions(control, {"amcheck"}).empty()) {
+      report_.notes.push_back("indexes were not checked: no extension amcheck on this machine");
+      return;
+    }
+    control.execute("CREATE SCHEMA holdfast_amcheck");
+    control.execute("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA holdfast_amcheck");
+    std::string function =
+        control.query_text("SELECT quote_ident(n.nspname) || '.bt_index_check' FROM pg_extension e"
+                           " JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'amcheck'");
+    QueryResult indexes = control.query(
+        "SELECT i.indexrelid, i.indexrelid::regclass, NOT i.indisvalid FROM pg_index i"
+        " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence <> 't' AND i.indisready"
+        " AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')"
+        " ORDER BY c.relpages DESC");
+    std::mutex mutex;  // guards the report
+    std::atomic<int> next{0};
+    phases_.time("checking indexes", [&] {
+      run_workers(
+          std::min(worker_count(options_.jobs), std::max(1, indexes.rows())), run_,
+          [&](WorkerScope& scope) {
+            Connection connection = Connection::open(target, "holdfast verify worker");
+            auto cancelling = scope.on_stop([&] { connection.cancel(); });
+            connection.execute("SET maintenance_work_mem = '128MB'");
+            for (int row; (row = next++) < indexes.rows();) {
+              std::string problem = check_index(connection, function, indexes.text(row, 0),
+                                                indexes.boolean(row, 2));
+              if (problem.empty()) continue;
+              std::lock_guard lock(mutex);
+              report_.problems.push_back({"restored index " + indexes.text(row, 1), problem});
+            }
+          },
+          [] {});
+    });
+  }
+
+  std::string check_index(Connection& connection, const std::string& function,
+                          const std::string& oid, bool invalid) {
+    run_.check_stop();
+    if (invalid) return "is not valid";
+    try {
+      connection.query("SELECT " + function + "($1::oid::regclass, true)", {oid});
+      return {};
+    } catch (const Error& error) {
+      run_.check_stop();
+      return error.what();
+    }
+  }
+
+  ObjectStore& store_;
+  const Manifest& manifest_;
+  const VerifyOptions& options_;
+  VerifyReport& report_;
+  const Run& run_;
+  std::vector<RestorePhase> timed_;
+  PhaseTimer phases_;
+  ArchiveToc toc_;
+  RestoreSelection selection_;
+};
+
+}  // namespace
+
+bool rehearse_restore(ObjectStore& store, const Manifest& manifest, const VerifyOptions& options,
+                      VerifyReport& report, const Run& run) {
+  return Rehearsal(store, manifest, options, report, run).make();
+}
+
+}  // namespace holdfast
