@@ -88,10 +88,11 @@ TEST(ClockTest, TimesReadBack) {
 
 TEST(ClockTest, AnythingElseIsRefused) {
   for (const char* bad :
-       {"", "2026-11-10", "2026-11-10T14:30:00Z", "2026-11-10T14:30:00.123", "2026-02-29T00:00:00.000Z",
-        "2026-13-01T00:00:00.000Z", "2026-11-10T24:00:00.000Z", "2026-11-10T00:60:00.000Z",
-        "2026-11-10T00:00:60.000Z", "2026-11-10t00:00:00.000Z", "2026-11-10T00:00:00.000z",
-        "2026-11-10T00:00:00.000Z ", "+026-11-10T00:00:00.000Z", "2026-11-00T00:00:00.000Z"})
+       {"", "2026-11-10", "2026-11-10T14:30:00Z", "2026-11-10T14:30:00.123",
+        "2026-02-29T00:00:00.000Z", "2026-13-01T00:00:00.000Z", "2026-11-10T24:00:00.000Z",
+        "2026-11-10T00:60:00.000Z", "2026-11-10T00:00:60.000Z", "2026-11-10t00:00:00.000Z",
+        "2026-11-10T00:00:00.000z", "2026-11-10T00:00:00.000Z ", "+026-11-10T00:00:00.000Z",
+        "2026-11-00T00:00:00.000Z"})
     EXPECT_THROW(parse_rfc3339(bad), Error) << bad;
   EXPECT_THROW(parse_name_time("2026-11-10T14:30:00.123Z"), Error);
 }
@@ -154,8 +155,8 @@ TEST(TextTest, SplitAndTrim) {
 }
 
 TEST(TextTest, Utf8IsStrict) {
-  for (const char* good : {"", "plain", "größe", "日本", "\xF0\x9F\x90\x98", "\xEF\xBF\xBF",
-                           "\xF4\x8F\xBF\xBF"})
+  for (const char* good :
+       {"", "plain", "größe", "日本", "\xF0\x9F\x90\x98", "\xEF\xBF\xBF", "\xF4\x8F\xBF\xBF"})
     EXPECT_TRUE(is_utf8(good)) << good;
   for (const char* bad : {"\x80", "\xC3", "\xC0\xAF", "\xE0\x80\x80", "\xED\xA0\x80", "\xFF",
                           "\xF4\x90\x80\x80", "\xF0\x80\x80\x80", "a\xE6\x97", "\xF5\x80\x80\x80"})
@@ -168,7 +169,9 @@ TEST(TextTest, PrintableCannotHarmATerminal) {
   EXPECT_EQ(printable("a\x1b[31mred\x07"), "a?[31mred?");
   EXPECT_EQ(printable("two\nlines\tand tab"), "two lines and tab");
   EXPECT_EQ(printable("caf\xE9"), "caf?");
-  EXPECT_EQ(printable("\xC2\x9B" "31m"), "?31m");  // CSI as one character
+  EXPECT_EQ(printable("\xC2\x9B"
+                      "31m"),
+            "?31m");  // CSI as one character
   EXPECT_EQ(printable("\xED\xA0\x80"), "???");
   EXPECT_EQ(printable("日本", 5), "日");  // cut between characters, within the bound
   EXPECT_EQ(printable(std::string(1000, 'x')).size(), 400u);

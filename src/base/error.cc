@@ -7,31 +7,50 @@ namespace holdfast {
 
 std::string_view error_code_name(ErrorCode code) {
   switch (code) {
-    case ErrorCode::not_found: return "not_found";
-    case ErrorCode::exists: return "exists";
-    case ErrorCode::corrupt: return "corrupt";
-    case ErrorCode::denied: return "denied";
-    case ErrorCode::busy: return "busy";
-    case ErrorCode::unavailable: return "unavailable";
-    case ErrorCode::invalid: return "invalid";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::cancelled: return "cancelled";
-    case ErrorCode::violated: return "violated";
-    case ErrorCode::partial: return "partial";
-    case ErrorCode::internal: return "internal";
+    case ErrorCode::not_found:
+      return "not_found";
+    case ErrorCode::exists:
+      return "exists";
+    case ErrorCode::corrupt:
+      return "corrupt";
+    case ErrorCode::denied:
+      return "denied";
+    case ErrorCode::busy:
+      return "busy";
+    case ErrorCode::unavailable:
+      return "unavailable";
+    case ErrorCode::invalid:
+      return "invalid";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::cancelled:
+      return "cancelled";
+    case ErrorCode::violated:
+      return "violated";
+    case ErrorCode::partial:
+      return "partial";
+    case ErrorCode::internal:
+      return "internal";
   }
   return "internal";
 }
 
 ExitCode exit_code_of(ErrorCode code) {
   switch (code) {
-    case ErrorCode::invalid: return kExitUsage;
-    case ErrorCode::corrupt: return kExitDamage;
-    case ErrorCode::busy: return kExitLocked;
-    case ErrorCode::violated: return kExitViolation;
-    case ErrorCode::partial: return kExitPartial;
-    case ErrorCode::cancelled: return kExitInterrupted;
-    default: return kExitFailed;
+    case ErrorCode::invalid:
+      return kExitUsage;
+    case ErrorCode::corrupt:
+      return kExitDamage;
+    case ErrorCode::busy:
+      return kExitLocked;
+    case ErrorCode::violated:
+      return kExitViolation;
+    case ErrorCode::partial:
+      return kExitPartial;
+    case ErrorCode::cancelled:
+      return kExitInterrupted;
+    default:
+      return kExitFailed;
   }
 }
 
@@ -40,8 +59,12 @@ Error system_error(const std::string& message, int errno_value) {
   std::string hint;
   switch (errno_value) {
     case ENOENT:
-    case ENOTDIR: code = ErrorCode::not_found; break;
-    case EEXIST: code = ErrorCode::exists; break;
+    case ENOTDIR:
+      code = ErrorCode::not_found;
+      break;
+    case EEXIST:
+      code = ErrorCode::exists;
+      break;
     case EACCES:
     case EPERM:
     case EROFS:
@@ -64,7 +87,9 @@ Error system_error(const std::string& message, int errno_value) {
     case EISDIR:
     case ENAMETOOLONG:
     case ELOOP:
-    case EINVAL: code = ErrorCode::invalid; break;
+    case EINVAL:
+      code = ErrorCode::invalid;
+      break;
     case EMFILE:
     case ENFILE:
     case ENOMEM:
@@ -74,9 +99,14 @@ Error system_error(const std::string& message, int errno_value) {
     case ESTALE:
     case ETIMEDOUT:
     case ECONNREFUSED:
-    case ECONNRESET: code = ErrorCode::unavailable; break;
-    case EINTR: code = ErrorCode::cancelled; break;
-    default: break;
+    case ECONNRESET:
+      code = ErrorCode::unavailable;
+      break;
+    case EINTR:
+      code = ErrorCode::cancelled;
+      break;
+    default:
+      break;
   }
   return Error(code, message + ": " + std::strerror(errno_value), hint);
 }

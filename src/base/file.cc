@@ -186,8 +186,7 @@ FileLock::FileLock(const std::string& path, const std::string& what)
   do {
     result = ::flock(fd_.get(), LOCK_EX | LOCK_NB);
   } while (result != 0 && errno == EINTR);
-  if (result != 0 && errno != EWOULDBLOCK)
-    throw system_error(fmt::format("lock {}", path), errno);
+  if (result != 0 && errno != EWOULDBLOCK) throw system_error(fmt::format("lock {}", path), errno);
   if (result == 0) {
     std::string line = fmt::format("{}\n", ::getpid());
     if (::ftruncate(fd_.get(), 0) != 0) throw system_error(fmt::format("write {}", path), errno);

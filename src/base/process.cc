@@ -38,8 +38,8 @@ struct Pipe {
   Fd read, write;
 };
 
-// Both ends above the standard handles, so that giving a child its 0, 1 and 2 never overwrites them,
-// even where this program was started with those closed.
+// Both ends above the standard handles, so that giving a child its 0, 1 and 2 never overwrites
+// them, even where this program was started with those closed.
 Pipe make_pipe() {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw system_error("make a pipe", errno);
@@ -109,8 +109,8 @@ class SpawnAttributes {
     ::posix_spawnattr_setsigmask(&attributes_, &none);
     ::posix_spawnattr_setsigdefault(&attributes_, &all);
     ::posix_spawnattr_setpgroup(&attributes_, 0);
-    ::posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
-                                                 POSIX_SPAWN_SETSIGDEF);
+    ::posix_spawnattr_setflags(
+        &attributes_, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   }
   SpawnAttributes(const SpawnAttributes&) = delete;
   SpawnAttributes& operator=(const SpawnAttributes&) = delete;
@@ -177,8 +177,8 @@ void check_options(const ProcessOptions& options) {
     throw Error(ErrorCode::invalid, "start a process: no program is named");
   for (int handle : options.inherit)
     if (handle <= STDERR_FILENO)
-      throw Error(ErrorCode::invalid, fmt::format("start {}: handle {} cannot be inherited",
-                                                  options.argv[0], handle));
+      throw Error(ErrorCode::invalid,
+                  fmt::format("start {}: handle {} cannot be inherited", options.argv[0], handle));
   // setpriv would report it only on the child's stderr.
   if (options.argv[0].find('/') != std::string::npos &&
       ::access(options.argv[0].c_str(), X_OK) != 0 && options.folder.empty())
@@ -199,7 +199,9 @@ pid_t spawn(const ProcessOptions& options, const FileActions& actions) {
 }
 
 // The C library's own pidfd_open cannot be linked from C++ before glibc 2.37.
-Fd open_pidfd(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
+Fd open_pidfd(pid_t pid) {
+  return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+}
 
 // Reads what is there now, up to a bound; false at the end of the stream.
 template <typename Sink>
@@ -244,23 +246,24 @@ Process::Process(const ProcessOptions& options) {
   std::promise<void> started;
   {
     SignalsBlocked blocked;
-    watcher_ = std::thread([this, &options, &actions, &started, fd = std::move(err.read)]() mutable {
-      try {
-        pid_ = spawn(options, actions);
-        pidfd_ = open_pidfd(pid_);
-        if (!pidfd_.open()) {
-          int error = errno;
-          ::kill(-pid_, SIGKILL);
-          ::waitpid(pid_, nullptr, 0);
-          throw system_error("watch a process", error);
-        }
-      } catch (...) {
-        started.set_exception(std::current_exception());
-        return;
-      }
-      started.set_value();
-      watch(fd.get());
-    });
+    watcher_ =
+        std::thread([this, &options, &actions, &started, fd = std::move(err.read)]() mutable {
+          try {
+            pid_ = spawn(options, actions);
+            pidfd_ = open_pidfd(pid_);
+            if (!pidfd_.open()) {
+              int error = errno;
+              ::kill(-pid_, SIGKILL);
+              ::waitpid(pid_, nullptr, 0);
+              throw system_error("watch a process", error);
+            }
+          } catch (...) {
+            started.set_exception(std::current_exception());
+            return;
+          }
+          started.set_value();
+          watch(fd.get());
+        });
   }
   try {
     started.get_future().get();
@@ -272,7 +275,9 @@ Process::Process(const ProcessOptions& options) {
   stdout_ = std::move(out.read);
 }
 
-Process::~Process() { kill(); }
+Process::~Process() {
+  kill();
+}
 
 // Until the child has ended; a stderr that a stray grandchild keeps open does not hold it up.
 void Process::watch(int stderr_fd) {
@@ -342,8 +347,7 @@ void Process::finish() {
     got = ::waitpid(pid_, &status, 0);
   } while (got < 0 && errno == EINTR);
   reaped_ = true;
-  if (got == pid_)
-    exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+  if (got == pid_) exit_code_ = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   if (watcher_.joinable()) watcher_.join();
 }
 

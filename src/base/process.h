@@ -4,8 +4,8 @@
 // Why explicit: a child must not see secrets of ours (DATABASE_URL, AWS_*), and a handle leaked
 // into one child keeps another's pipe open for ever: every handle that is not listed is closed.
 // stderr is drained by a thread of its own into a bounded tail, so a chatty child can neither block
-// nor fill memory. Destroying a running Process kills its group and reaps it; when a child ends, what
-// is left of its group ends too. One thread uses a Process at a time; stderr_tail() any.
+// nor fill memory. Destroying a running Process kills its group and reaps it; when a child ends,
+// what is left of its group ends too. One thread uses a Process at a time; stderr_tail() any.
 //
 // The first Process makes this program ignore SIGPIPE (a child that stops reading is an error of
 // write, not our death) and not ignore SIGCHLD (which would lose exit codes). Children start with
@@ -89,9 +89,9 @@ class Process {
   std::thread watcher_;
 };
 
-// Runs to the end, with `input` on stdin; stdout is collected. Throws Error(unsupported) after killing
-// a child that writes more than `out_bytes_max`. A child that ends without reading all its input is
-// no error.
+// Runs to the end, with `input` on stdin; stdout is collected. Throws Error(unsupported) after
+// killing a child that writes more than `out_bytes_max`. A child that ends without reading all its
+// input is no error.
 ProcessResult run_process(ProcessOptions options, std::string_view input = {},
                           size_t out_bytes_max = 64 << 20);
 

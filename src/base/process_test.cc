@@ -97,8 +97,9 @@ TEST(ProcessTest, OutputIsBounded) {
 }
 
 TEST(ProcessTest, StderrTailIsTheLastLines) {
-  ProcessResult result = run_process(shell("i=0; while [ $i -lt 20000 ]; do "
-                                           "echo \"line $i of stderr\"; i=$((i+1)); done >&2"));
+  ProcessResult result =
+      run_process(shell("i=0; while [ $i -lt 20000 ]; do "
+                        "echo \"line $i of stderr\"; i=$((i+1)); done >&2"));
   EXPECT_LE(result.err.size(), kStderrTailBytes);
   EXPECT_GT(result.err.size(), kStderrTailBytes - 100);
   EXPECT_TRUE(result.err.starts_with("line ")) << result.err.substr(0, 30);

@@ -9,9 +9,9 @@
 
 namespace holdfast {
 
-std::string human_bytes(uint64_t bytes);      // "1.3 GiB", "512 B"
-std::string human_count(uint64_t count);      // "2.1 M", "45,000"
-std::string human_seconds(double seconds);    // "0.4 s", "38 s", "4 min 05 s", "2 h 03 min"
+std::string human_bytes(uint64_t bytes);    // "1.3 GiB", "512 B"
+std::string human_count(uint64_t count);    // "2.1 M", "45,000"
+std::string human_seconds(double seconds);  // "0.4 s", "38 s", "4 min 05 s", "2 h 03 min"
 std::string plural(uint64_t count, std::string_view noun);  // "1 table", "105 tables"
 
 // The entry of `known` that is nearest to `word` by edit distance, or "" if none is near.
@@ -23,8 +23,9 @@ std::string_view trim(std::string_view text);
 // Whether `text` is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
 bool is_utf8(std::string_view text);
 
-// `text` as well-formed UTF-8 of at most `bytes_max` bytes, fit for a terminal: line breaks and tabs
-// become blanks, other control characters and invalid bytes '?'. For names and server messages.
+// `text` as well-formed UTF-8 of at most `bytes_max` bytes, fit for a terminal: line breaks and
+// tabs become blanks, other control characters and invalid bytes '?'. For names and server
+// messages.
 std::string printable(std::string_view text, size_t bytes_max = 400);
 
 }  // namespace holdfast

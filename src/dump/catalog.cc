@@ -66,7 +66,9 @@ int strength(const std::string& level) {
   return level == "restore" ? 3 : level == "deep" ? 2 : level == "quick" ? 1 : 0;
 }
 
-bool inconclusive(const Proof& proof) { return !proof.ok && proof.verdict == kInconclusive; }
+bool inconclusive(const Proof& proof) {
+  return !proof.ok && proof.verdict == kInconclusive;
+}
 
 std::optional<Proof> proof_that_counts(const std::vector<Proof>& proofs) {
   auto refuted = [&](const Proof& failure) {
@@ -79,9 +81,8 @@ std::optional<Proof> proof_that_counts(const std::vector<Proof>& proofs) {
     int kind = proof.ok ? 1 : inconclusive(proof) ? 0 : refuted(proof) ? -1 : 2;
     return std::tuple(kind, kind == 1 ? strength(proof.level) : 0, proof.at);
   };
-  auto best = std::max_element(proofs.begin(), proofs.end(), [&](const Proof& a, const Proof& b) {
-    return rank(a) < rank(b);
-  });
+  auto best = std::max_element(proofs.begin(), proofs.end(),
+                               [&](const Proof& a, const Proof& b) { return rank(a) < rank(b); });
   if (best == proofs.end()) return std::nullopt;
   return *best;
 }
@@ -113,10 +114,10 @@ std::optional<Backup> read_backup(ObjectStore& store, const Inventory& inventory
   Backup backup;
   backup.id = id;
   try {
-    backup.manifest =
-        read_manifest(read_object(store, manifest_name(id), kManifestBytesMax));
+    backup.manifest = read_manifest(read_object(store, manifest_name(id), kManifestBytesMax));
     if (backup.manifest->id != id)
-      throw Error(ErrorCode::corrupt, fmt::format("the manifest is that of {}", backup.manifest->id));
+      throw Error(ErrorCode::corrupt,
+                  fmt::format("the manifest is that of {}", backup.manifest->id));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found) return std::nullopt;
     if (!is_about_the_object(error)) throw;
@@ -126,7 +127,8 @@ std::optional<Backup> read_backup(ObjectStore& store, const Inventory& inventory
   std::vector<Proof> proofs;
   auto [first, last] = inventory.proofs.equal_range(id);
   for (auto it = first; it != last; ++it)
-    if (auto proof = read_proof(store, it->second.first, it->second.second)) proofs.push_back(*proof);
+    if (auto proof = read_proof(store, it->second.first, it->second.second))
+      proofs.push_back(*proof);
   backup.proof = proof_that_counts(proofs);
   return backup;
 }

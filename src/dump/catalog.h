@@ -28,18 +28,18 @@ struct Proof {
 // does not read is inconclusive.
 struct Backup {
   std::string id;
-  std::optional<Manifest> manifest;   // empty: damaged
-  std::string damage;                 // why it is empty
-  std::optional<Proof> proof;         // the one that counts, see below
+  std::optional<Manifest> manifest;  // empty: damaged
+  std::string damage;                // why it is empty
+  std::optional<Proof> proof;        // the one that counts, see below
 };
 
 // Newest first (by the manifest's time; damaged ones by their name's). `database` empty: all.
 // A store that cannot be read throws; a manifest that cannot is damage.
 std::vector<Backup> list_backups(ObjectStore& store, const std::string& database);
 
-// By id, by the name of one of its objects, by a unique beginning or end of an id, or "latest" (by the
-// time in the names). Throws Error(not_found) with the nearest id as hint, Error(invalid) if several
-// match. Reads one manifest only. The backup found may be a damaged one.
+// By id, by the name of one of its objects, by a unique beginning or end of an id, or "latest" (by
+// the time in the names). Throws Error(not_found) with the nearest id as hint, Error(invalid) if
+// several match. Reads one manifest only. The backup found may be a damaged one.
 Backup find_backup(ObjectStore& store, const std::string& database, const std::string& id);
 
 // Records a proof beside the backup; older ones of the same level are removed (by an inconclusive

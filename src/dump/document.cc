@@ -12,7 +12,9 @@ namespace {
 constexpr size_t kDigits = 64;
 constexpr std::string_view kClosing = "\"\n}\n";
 
-std::string opening(std::string_view key) { return fmt::format(",\n  \"{}\": \"", key); }
+std::string opening(std::string_view key) {
+  return fmt::format(",\n  \"{}\": \"", key);
+}
 
 std::string quoted(std::string_view text) {
   std::string out = "\"";

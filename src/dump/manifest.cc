@@ -146,8 +146,8 @@ class TableCollector {
   void add_table(const Json& object) {
     JsonFields fields(object, fmt::format("table {}", tables_.size() + 1));
     if (!fields.list("pieces").empty())
-      throw Error(ErrorCode::corrupt, fmt::format("table {}: a piece is not a list",
-                                                  tables_.size() + 1));
+      throw Error(ErrorCode::corrupt,
+                  fmt::format("table {}: a piece is not a list", tables_.size() + 1));
     TableRecord table;
     table.name = fields.text("name");
     table.dump_id = fields.integer("dump_id");
@@ -254,7 +254,9 @@ Manifest parse_document(const std::string& text) {
 
 // --- what must hold between the fields ---
 
-[[noreturn]] void fail(const std::string& message) { throw Error(ErrorCode::corrupt, message); }
+[[noreturn]] void fail(const std::string& message) {
+  throw Error(ErrorCode::corrupt, message);
+}
 
 void check_hex(const std::string& value, size_t digits, const std::string& where) {
   bool good = value.size() == digits && std::all_of(value.begin(), value.end(), [](char c) {
@@ -389,13 +391,15 @@ std::string write_manifest(const Manifest& manifest) {
   try {
     check_manifest(manifest);
   } catch (const Error& error) {
-    throw Error(ErrorCode::internal, fmt::format("the manifest to write is wrong: {}", error.what()),
+    throw Error(ErrorCode::internal,
+                fmt::format("the manifest to write is wrong: {}", error.what()),
                 "this is a fault of holdfast itself: please report it");
   }
   std::string text = seal_document(document_body(manifest), kSealKey);
   if (text.size() > kManifestBytesMax)
-    throw Error(ErrorCode::unsupported, fmt::format("the manifest would have {} bytes, more than {}",
-                                                    text.size(), kManifestBytesMax));
+    throw Error(ErrorCode::unsupported,
+                fmt::format("the manifest would have {} bytes, more than {}", text.size(),
+                            kManifestBytesMax));
   return text;
 }
 
@@ -404,12 +408,14 @@ Manifest read_manifest(const std::string& text) {
     case Seal::missing:
       throw Error(ErrorCode::corrupt,
                   fmt::format("the manifest's {} bytes do not end in their own SHA-256: "
-                              "they were cut short, added to or changed at the end", text.size()));
+                              "they were cut short, added to or changed at the end",
+                              text.size()));
     case Seal::mismatch:
       throw Error(ErrorCode::corrupt,
                   fmt::format("the manifest's {} bytes do not match their own SHA-256: {}",
                               text.size(), visible_damage(text)));
-    case Seal::sound: break;
+    case Seal::sound:
+      break;
   }
   return with_context("manifest", [&] {
     Manifest manifest = parse_document(text);

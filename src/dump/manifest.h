@@ -27,8 +27,8 @@ struct Piece {
 };
 
 struct TableRecord {
-  std::string name;         // "public.visits", as people write it; quoted where needed
-  int dump_id = 0;          // of its TABLE DATA entry
+  std::string name;  // "public.visits", as people write it; quoted where needed
+  int dump_id = 0;   // of its TABLE DATA entry
   RowChecksum sum;
   uint64_t text_bytes = 0;
   std::vector<Piece> pieces;  // at least one
@@ -40,7 +40,7 @@ struct LargeObjectRecord {
   int dump_id = 0;
   uint64_t offset = 0, bytes = 0;
   uint64_t content_bytes = 0;
-  RowChecksum sum;          // `rows` counts objects
+  RowChecksum sum;  // `rows` counts objects
   std::string stored_xxh3;
 };
 
@@ -49,15 +49,15 @@ struct ExtensionRecord {
 };
 
 struct Manifest {
-  std::string id;           // "care_commons_2026-11-23T02-00-00-000Z"
+  std::string id;  // "care_commons_2026-11-23T02-00-00-000Z"
   std::string database;
-  std::string source;       // the source's name in the configuration, or "default"
-  std::string server;       // where it was, without secrets
+  std::string source;  // the source's name in the configuration, or "default"
+  std::string server;  // where it was, without secrets
   std::string server_version;
   int server_major = 0;
   std::string system_identifier;
-  std::string lsn;          // of the snapshot
-  UtcTime created_at{};     // of the snapshot, by this machine's clock
+  std::string lsn;       // of the snapshot
+  UtcTime created_at{};  // of the snapshot, by this machine's clock
   UtcTime finished_at{};
   std::string holdfast_version, pg_dump_version;
 
@@ -76,7 +76,7 @@ struct Manifest {
 
   std::string encoding, collate, ctype;
   std::vector<ExtensionRecord> extensions;
-  std::string schema_fingerprint;  // see dump/fingerprint.h
+  std::string schema_fingerprint;     // see dump/fingerprint.h
   std::vector<std::string> excluded;  // "--exclude-table-data audit_events", as the user said it
 
   std::vector<TableRecord> tables;  // in archive order

@@ -1,10 +1,12 @@
 #include "dump/manifest.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <random>
 
+#include "base/error.h"
 #include "base/text.h"
 #include "dump/document.h"
 #include "dump/manifest_samples.h"
@@ -106,7 +108,7 @@ TEST(ManifestTest, EveryFieldReadsBack) {
 TEST(ManifestTest, RecordsHaveLinesOfTheirOwn) {
   std::string text = write_manifest(sample_manifest());
   EXPECT_TRUE(text.starts_with("{\n  \"format\": \"holdfast-manifest\",\n  \"version\": 1,\n"));
-  size_t tail = text.size() - 89;
+  size_t tail = text.size() - 92;
   EXPECT_EQ(text.substr(tail, 23), ",\n  \"manifest_sha256\": ");
   EXPECT_EQ(text.substr(text.size() - 4), "\"\n}\n");
   for (const std::string& line : split(text, '\n')) EXPECT_LT(line.size(), 250u) << line;
@@ -135,7 +137,8 @@ TEST(ManifestTest, AnyTextSurvives) {
   for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
   for (const std::string& name :
        {std::string("public.\"a\"\"b\\\n\t\x01\x7F\""), std::string("größe 日本 \xF0\x9F\x90\x98"),
-        std::string("caf\xE9 in latin1"), all, std::string("\xC3"), std::string("{\"latin1\": 1}")}) {
+        std::string("caf\xE9 in latin1"), all, std::string("\xC3"),
+        std::string("{\"latin1\": 1}")}) {
     Manifest m = sample_manifest();
     m.tables[0].name = name;
     m.excluded = {name};
@@ -177,7 +180,6 @@ TEST(ManifestTest, EmptyPiecesAfterTheFirstAreAllowed) {
   add_sample_piece(m, table, 0, 0, 0);
   add_sample_piece(m, table, 20, 10, 1);
   m.tables.push_back(table);
-  std::swap(m.tables[1], m.tables[1]);
   m.large_objects[0].offset = m.tables[1].pieces[0].offset + 21;
   EXPECT_EQ(damage_of(write_manifest(m)), "");
 }
@@ -337,13 +339,13 @@ TEST(ManifestTest, RandomDamageToALargeOneIsFound) {
   m.large_objects.clear();
   m.archive_bytes = m.toc_bytes;
   m.tables.clear();
-  for (int t = 0; t < 50; ++t) {
-    TableRecord table{"public.t" + std::to_string(t), t + 1, {}, 0, {}};
-    for (int p = 0; p < 40; ++p) add_sample_piece(m, table, 1000 + p, 5000, 10);
+  for (int t = 0; t < 20; ++t) {
+    TableRecord table{fmt::format("public.t{}", t), t + 1, {}, 0, {}};
+    for (int p = 0; p < 20; ++p) add_sample_piece(m, table, 1000 + p, 5000, 10);
     m.tables.push_back(table);
   }
   std::string text = write_manifest(m);
-  EXPECT_EQ(read_manifest(text).total_rows(), 50u * 40 * 10);
+  EXPECT_EQ(read_manifest(text).total_rows(), 20u * 20 * 10);
   std::mt19937_64 random(20261123);
   for (int i = 0; i < 300; ++i) {
     std::string damaged = text;

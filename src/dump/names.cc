@@ -9,8 +9,8 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kTimeBytes = 24;       // 2026-11-10T14-30-00-123Z
-constexpr size_t kNameBytesMax = 180;   // so that every name made of it fits a file system's 255
+constexpr size_t kTimeBytes = 24;      // 2026-11-10T14-30-00-123Z
+constexpr size_t kNameBytesMax = 180;  // so that every name made of it fits a file system's 255
 
 bool stands_for_itself(char c) {
   auto byte = static_cast<unsigned char>(c);
@@ -35,11 +35,13 @@ std::string escape(std::string_view name) {
 }
 
 std::string unescape(std::string_view text) {
-  auto digit = [](char c) { return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1; };
+  auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+  };
   std::string out;
   for (size_t i = 0; i < text.size(); ++i) {
-    bool escaped = text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 &&
-                   digit(text[i + 2]) >= 0;
+    bool escaped =
+        text[i] == '%' && i + 2 < text.size() && digit(text[i + 1]) >= 0 && digit(text[i + 2]) >= 0;
     out.push_back(escaped ? static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]))
                           : text[i]);
     if (escaped) i += 2;
@@ -53,10 +55,10 @@ std::string id_beginning(const std::string& database) {
   std::string name = escape(database);
   if (name.empty()) throw Error(ErrorCode::invalid, "the database's name is empty");
   if (name.size() > kNameBytesMax)
-    throw Error(ErrorCode::invalid,
-                fmt::format("the name of database '{}' is too long for a file's name",
-                            printable(database)),
-                "characters such as / and \" take three in a file's name: rename the database");
+    throw Error(
+        ErrorCode::invalid,
+        fmt::format("the name of database '{}' is too long for a file's name", printable(database)),
+        "characters such as / and \" take three in a file's name: rename the database");
   return name + "_";
 }
 
@@ -78,10 +80,18 @@ std::optional<BackupId> parse_backup_id(const std::string& id) {
   return parts;
 }
 
-std::string archive_name(const std::string& id) { return id + std::string(kArchiveSuffix); }
-std::string manifest_name(const std::string& id) { return id + std::string(kManifestSuffix); }
-std::string globals_name(const std::string& id) { return id + std::string(kGlobalsSuffix); }
-std::string claim_name(const std::string& id) { return id + std::string(kClaimSuffix); }
+std::string archive_name(const std::string& id) {
+  return fmt::format("{}{}", id, kArchiveSuffix);
+}
+std::string manifest_name(const std::string& id) {
+  return fmt::format("{}{}", id, kManifestSuffix);
+}
+std::string globals_name(const std::string& id) {
+  return fmt::format("{}{}", id, kGlobalsSuffix);
+}
+std::string claim_name(const std::string& id) {
+  return fmt::format("{}{}", id, kClaimSuffix);
+}
 
 std::string proof_name(const std::string& id, const std::string& level, UtcTime at) {
   return fmt::format("{}.proof-{}-{}.json", id, level, format_name_time(at));
@@ -95,8 +105,8 @@ std::optional<ProofName> parse_proof_name(const std::string& object_name) {
   rest.remove_suffix(5);
   if (rest.size() < kTimeBytes + 2 || rest[rest.size() - kTimeBytes - 1] != '-')
     return std::nullopt;
-  ProofName parts{object_name.substr(0, mark),
-                  std::string(rest.substr(0, rest.size() - kTimeBytes - 1)), {}};
+  ProofName parts{
+      object_name.substr(0, mark), std::string(rest.substr(0, rest.size() - kTimeBytes - 1)), {}};
   if (!parse_backup_id(parts.id)) return std::nullopt;
   try {
     parts.at = parse_name_time(rest.substr(rest.size() - kTimeBytes));

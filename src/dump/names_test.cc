@@ -24,10 +24,12 @@ TEST(NamesTest, AreWhatOperatorsScriptsExpect) {
 TEST(NamesTest, EveryDatabaseNameIsReversibleAndAllowed) {
   std::string all;
   for (int i = 1; i < 256; ++i) all.push_back(static_cast<char>(i));
-  std::vector<std::string> names = {"care",  "a/b",       "..",   ".hidden", "-rf",    "100%",
-                                    "%41",   "größe 日本", "a\"b", "a\nb",    "tab\t",  "caf\xE9",
-                                    "_",     "a_b_c",     "x_2026-11-10T14-30-00-123Z", "a.dump",
-                                    "%",     "%4",        "a%zz", "CON:",    "a\\b",   "'; rm"};
+  std::vector<std::string> names = {
+      "care",   "a/b",     "..",         ".hidden", "-rf",
+      "100%",   "%41",     "größe 日本", "a\"b",    "a\nb",
+      "tab\t",  "caf\xE9", "_",          "a_b_c",   "x_2026-11-10T14-30-00-123Z",
+      "a.dump", "%",       "%4",         "a%zz",    "CON:",
+      "a\\b",   "'; rm"};
   for (size_t i = 0; i < all.size(); i += 16) names.push_back(all.substr(i, 16));
   for (const std::string& name : names) {
     std::string id = backup_id(name, kTime);

@@ -50,7 +50,7 @@ SnapshotSession::SnapshotSession(const Conninfo& source, int lock_timeout_ms, co
 }
 
 std::string SnapshotSession::session_settings() const {
-  return dump_session_settings(connection_.server_version()) +
+  return dump_session_settings(connection_.server_major()) +
          fmt::format(";SET client_encoding = '{}';SET lock_timeout = {}", facts_.encoding,
                      lock_timeout_ms_);
 }

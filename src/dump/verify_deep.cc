@@ -285,6 +285,10 @@ void ProblemList::add(std::string where, std::string what) {
 
 void ProblemList::add_at(uint64_t offset, std::string where, std::string what) {
   std::lock_guard lock(mutex_);
+  bool known = std::any_of(problems_.begin(), problems_.end(), [&](const Placed& placed) {
+    return offset != kNowhere && placed.offset == offset && placed.problem.where == where;
+  });
+  if (known) return;
   if (problems_.size() >= kProblemsMax) {
     ++left_out_;
     return;

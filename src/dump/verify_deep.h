@@ -23,7 +23,7 @@ class ProblemList {
   // that were left out.
   std::vector<Problem> take();
 
-  // With its place, so that take() can sort.
+  // With its place, so that take() can sort; the same place is listed once.
   void add_at(uint64_t offset, std::string where, std::string what);
 
  private:

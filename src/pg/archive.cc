@@ -44,7 +44,9 @@ int64_t decode_int(ByteView five_bytes) {
 }
 
 std::string encode_block_header(uint8_t type, int dump_id) {
-  return std::string(1, static_cast<char>(type)) + encode_int(dump_id);
+  std::string bytes = encode_int(dump_id);
+  bytes.insert(bytes.begin(), static_cast<char>(type));
+  return bytes;
 }
 
 BlockHeader decode_block_header(ByteView six_bytes) {

@@ -1,5 +1,6 @@
 #include "pg/archive.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -145,7 +146,7 @@ TEST(ArchiveToc, HundredThousandEntries) {
   constexpr int kEntries = 100'000;
   std::string bytes = samples::header(16) + encode_int(kEntries);
   for (int id = 1; id <= kEntries; ++id) {
-    bytes += samples::entry(16, id, "TABLE", "t" + std::to_string(id), "CREATE TABLE t ();");
+    bytes += samples::entry(16, id, "TABLE", fmt::format("t{}", id), "CREATE TABLE t ();");
   }
   ArchiveToc toc = parse(bytes);
   EXPECT_EQ(toc.entries.size(), static_cast<size_t>(kEntries));
@@ -238,7 +239,7 @@ TEST(ArchiveToc, TellsThePlaceOfDamageAndLeavesOtherErrorsAlone) {
     FAIL();
   } catch (const Error& error) {
     size_t at = samples::header(14).size() + 2 * kIntBytes;
-    EXPECT_NE(std::string(error.what()).find("byte " + std::to_string(at) + ":"), std::string::npos)
+    EXPECT_NE(std::string(error.what()).find(fmt::format("byte {}:", at)), std::string::npos)
         << error.what();
   }
   try {

@@ -1,7 +1,9 @@
 // PostgreSQL's own programs on this machine: which majors are installed, and which one to use.
 //
-// Looked for in the folder given by configuration (`pg_bindir`), in /usr/lib/postgresql/*/bin (Debian),
-// /usr/pgsql-*/bin (Red Hat) and on PATH. A candidate is asked for its version by running it.
+// Looked for in the folder given by configuration (`pg_bindir`), in /usr/lib/postgresql/*/bin
+// (Debian), /usr/pgsql-*/bin (Red Hat), a few more such places, and on PATH (links followed, so
+// that Debian's wrapper scripts in /usr/bin are not taken for the programs). A candidate is asked
+// for its version by running it; one that cannot run is passed over.
 #pragma once
 
 #include <string>
@@ -16,7 +18,8 @@ struct ClientTools {
   std::string version;  // "15.18 (Debian 15.18-0+deb12u1)"
   std::string folder;
   std::string path(const std::string& program) const { return folder + "/" + program; }
-  bool has(const std::string& program) const;  // executable there ("postgres", "initdb", "pg_amcheck")
+  bool has(
+      const std::string& program) const;  // executable there ("postgres", "initdb", "pg_amcheck")
 };
 
 // All installations that have pg_dump and pg_restore, oldest major first. `extra_folder` (may be
@@ -27,5 +30,8 @@ std::vector<ClientTools> find_client_tools(const std::string& extra_folder);
 // pg_restore reads the archive), else the lowest newer one. Throws Error(unsupported) with the
 // package to install as the hint when every client is older than the server.
 ClientTools choose_client_tools(const std::vector<ClientTools>& found, int server_major);
+
+// "pg_dump (PostgreSQL) 15.18 (Debian …)\n" → "15.18 (Debian …)"; "" if it is something else.
+std::string client_version_in(const std::string& output);
 
 }  // namespace holdfast

@@ -1,5 +1,11 @@
 // A connection to a PostgreSQL server, over libpq: queries with text results, and the messages of
-// the server as Errors that keep its SQLSTATE, detail and hint. One thread at a time.
+// the server as Errors with the code and the next step that their SQLSTATE stands for. One thread
+// at a time, but for cancel().
+//
+// Messages must not leak rows, which are people's records. DETAIL is left out for data errors
+// (classes 22 and 23), CONTEXT ("COPY visits, line 5: …") always; values that the message of a
+// class 22 error quotes are taken out of it; of exceptions that the database's own functions raise
+// (class P0) only the fact is told. Notices of the server go nowhere.
 #pragma once
 
 #include <libpq-fe.h>
@@ -26,6 +32,7 @@ class QueryResult {
             static_cast<size_t>(PQgetlength(result_.get(), row, column))};
   }
   int64_t integer(int row, int column) const;  // throws Error(internal) if it is none
+  double number(int row, int column) const;    // likewise
   bool boolean(int row, int column) const { return text(row, column) == "t"; }
   // "COPY 5" → 5; 0 where the command has no count.
   uint64_t affected() const;
@@ -36,13 +43,18 @@ class QueryResult {
 
 class Connection {
  public:
-  // Connects, with a time limit of `timeout_seconds` unless the conninfo says otherwise, as
-  // application `name`. Throws Error: denied (login), unavailable (network, starting up), not_found
-  // (no such database), each with a hint; passwords never appear.
+  // Connects, with a time limit of `timeout_seconds` for each address of the server unless the
+  // conninfo says otherwise, as application `name`. Throws Error: denied (login), unavailable
+  // (network, starting up), not_found (no such database), invalid (a parameter), each with a hint;
+  // passwords never appear.
+  //
+  // The client's encoding stays the session's default: who copies data sets it to the database's
+  // own (SET client_encoding), so that bytes arrive as they are stored.
   static Connection open(const Conninfo& conninfo, const std::string& name = "holdfast",
-                         int timeout_seconds = 15);
+                         int timeout_seconds = kConnectTimeoutSeconds);
 
-  // Runs one statement (or several without results). Throws Error with the server's message.
+  // Runs one statement (or several; the result is the last one's). Throws Error with the server's
+  // message. A COPY is only started: its data belongs to copy_stream.h.
   QueryResult query(const std::string& sql);
   QueryResult query(const std::string& sql, const std::vector<std::string>& parameters);
   // The only value of the only row.
@@ -53,11 +65,11 @@ class Connection {
   int server_major() const { return server_version() / 10000; }
   std::string quote_identifier(const std::string& name) const;
   std::string quote_literal(const std::string& text) const;
-  // SQLSTATE of the last failed query of this connection ("55P03"), or "".
+  // SQLSTATE of the last failed query of this connection ("55P03"), or "" (none, or lost).
   const std::string& last_sqlstate() const { return last_sqlstate_; }
   PGconn* raw() { return pg_.get(); }
   // Asks the server, over a second connection, to stop what this one is doing. May be called by
-  // another thread.
+  // another thread. A server that cannot be asked is no error: there is nothing more to do then.
   void cancel();
 
   // The Error for libpq's current failure on this connection, `what` put before it.
@@ -71,12 +83,16 @@ class Connection {
   std::string last_sqlstate_;
 };
 
-// An Error for a server message with this SQLSTATE (PostgreSQL manual, appendix A).
+// An Error for a server message with this SQLSTATE (PostgreSQL manual, appendix A). Details of data
+// and constraint errors (classes 22 and 23) are left out: they quote rows.
 Error server_error(const std::string& sqlstate, const std::string& message,
                    const std::string& detail = {}, const std::string& server_hint = {});
 
-// Text settings that make COPY output the same whatever the session's defaults: pg_dump's own, and
-// a fixed time zone. One string of SET statements.
-std::string dump_session_settings();
+// Session settings for reading and loading data: text is the same whatever the session's defaults
+// (pg_dump's own settings, and a fixed time zone), nothing times out but locks (the caller's
+// choice), every name is qualified, and row security fails instead of hiding rows. SET statements
+// joined by
+// ";", without one at the end. `server_version` as of server_version() or server_major().
+std::string dump_session_settings(int server_version);
 
 }  // namespace holdfast

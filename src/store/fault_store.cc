@@ -16,8 +16,8 @@ auto FaultStore::run(const char* what, const std::string& name, Operation&& oper
                (number == plan_.fail_at || (plan_.and_later && number > plan_.fail_at));
   if (!fails) return operation();
   if (plan_.after_effect) static_cast<void>(operation());
-  throw Error(plan_.code, fmt::format("{} {}: injected fault at operation {}", what,
-                                      printable(name), number));
+  throw Error(plan_.code,
+              fmt::format("{} {}: injected fault at operation {}", what, printable(name), number));
 }
 
 void FaultStore::take_space(const std::string& name, uint64_t bytes) {

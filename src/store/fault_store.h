@@ -1,5 +1,5 @@
-// A store that fails on purpose, for tests: a decorator that counts every call and makes the Nth one
-// fail, or runs out of space after so many bytes.
+// A store that fails on purpose, for tests: a decorator that counts every call and makes the Nth
+// one fail, or runs out of space after so many bytes.
 //
 // The usual test is a loop: fail operation 1, then 2, … until a run makes no more calls than N, and
 // after each failure check that nothing broken is visible and that the next run succeeds.
@@ -16,9 +16,9 @@
 namespace holdfast {
 
 struct FaultPlan {
-  uint64_t fail_at = 0;        // which operation fails, counted from 1; 0: none
-  bool and_later = false;      // every later one too, as if the store had gone away
-  bool after_effect = false;   // the operation is done, then reported as failed (a lost answer)
+  uint64_t fail_at = 0;       // which operation fails, counted from 1; 0: none
+  bool and_later = false;     // every later one too, as if the store had gone away
+  bool after_effect = false;  // the operation is done, then reported as failed (a lost answer)
   ErrorCode code = ErrorCode::unavailable;
   uint64_t space_bytes = std::numeric_limits<uint64_t>::max();  // writes beyond it find no space
 };

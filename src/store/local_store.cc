@@ -21,10 +21,12 @@ namespace {
 
 constexpr std::string_view kPartialPrefix = ".holdfast-";
 constexpr std::string_view kPartialSuffix = ".partial";
-constexpr size_t kBufferBytes = 256 << 10;        // spares a system call per small write
-constexpr uint64_t kWritebackBytes = 16 << 20;    // so that the final fsync has little left to do
+constexpr size_t kBufferBytes = 256 << 10;      // spares a system call per small write
+constexpr uint64_t kWritebackBytes = 16 << 20;  // so that the final fsync has little left to do
 
-std::string folder_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+std::string folder_of(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
+}
 
 std::string new_partial(const std::string& folder) {
   return fmt::format("{}/{}{}{}", folder, kPartialPrefix, random_hex(8), kPartialSuffix);
@@ -36,8 +38,7 @@ bool is_partial(std::string_view file_name) {
 
 UtcTime modified_of(const struct stat& info) {
   return UtcTime(std::chrono::floor<std::chrono::milliseconds>(
-      std::chrono::seconds(info.st_mtim.tv_sec) +
-      std::chrono::nanoseconds(info.st_mtim.tv_nsec)));
+      std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::nanoseconds(info.st_mtim.tv_nsec)));
 }
 
 // Gives `from` the name `to` unless that is taken; returns 0 or the errno. Three ways, because not
@@ -184,7 +185,8 @@ class LocalStore final : public ObjectStore {
   ObjectInfo head(const std::string& name) override {
     std::string path = path_of(name);
     struct stat info;
-    if (::stat(path.c_str(), &info) != 0) throw system_error(fmt::format("look at {}", path), errno);
+    if (::stat(path.c_str(), &info) != 0)
+      throw system_error(fmt::format("look at {}", path), errno);
     if (!S_ISREG(info.st_mode)) throw no_object(path);
     return {name, static_cast<uint64_t>(info.st_size), modified_of(info)};
   }
@@ -192,8 +194,8 @@ class LocalStore final : public ObjectStore {
   std::vector<ObjectInfo> list(const std::string& prefix) override {
     std::vector<ObjectInfo> found;
     walk(root_, "", [&](const std::string& path, const std::string& name, const struct stat& info) {
-      bool related = name.starts_with(prefix) ||
-                     (S_ISDIR(info.st_mode) && prefix.starts_with(name + "/"));
+      bool related =
+          name.starts_with(prefix) || (S_ISDIR(info.st_mode) && prefix.starts_with(name + "/"));
       if (name[name.rfind('/') + 1] == '.' || !related) return false;
       if (!S_ISDIR(info.st_mode) && is_object(path, name))
         found.push_back({name, static_cast<uint64_t>(info.st_size), modified_of(info)});
@@ -218,8 +220,7 @@ class LocalStore final : public ObjectStore {
 
  private:
   // Called with path, name in the store and lstat (of files: stat); whether to go on into a folder.
-  using Visitor =
-      std::function<bool(const std::string&, const std::string&, const struct stat&)>;
+  using Visitor = std::function<bool(const std::string&, const std::string&, const struct stat&)>;
 
   std::string path_of(const std::string& name) const {
     check_object_name(name);
@@ -252,7 +253,8 @@ void LocalStore::walk(const std::string& folder, const std::string& prefix,
     std::string path = folder + "/" + entry, name = prefix + entry;
     struct stat info, target;
     if (::lstat(path.c_str(), &info) != 0) continue;  // removed since it was listed
-    // Links to files count as the files; links to folders are not followed (they can go in circles).
+    // Links to files count as the files; links to folders are not followed (they can go in
+    // circles).
     if (S_ISLNK(info.st_mode)) {
       if (::stat(path.c_str(), &target) != 0 || !S_ISREG(target.st_mode)) continue;
       info = target;

@@ -39,7 +39,7 @@ std::vector<std::string> files_under(const std::string& folder) {
 }
 
 mode_t mode_of(const std::string& path) {
-  struct stat info{};
+  struct stat info {};
   EXPECT_EQ(::stat(path.c_str(), &info), 0) << path;
   return info.st_mode & 07777;
 }
@@ -160,7 +160,9 @@ TEST_F(LocalStoreTest, AFolderWithoutRightsIsDenied) {
   EXPECT_ERROR(denied, make_local_store(root_ + "/new")->check_writable(1));
 }
 
-TEST_F(LocalStoreTest, AnUnnamedFolderIsRefused) { EXPECT_ERROR(invalid, make_local_store("")); }
+TEST_F(LocalStoreTest, AnUnnamedFolderIsRefused) {
+  EXPECT_ERROR(invalid, make_local_store(""));
+}
 
 TEST_F(LocalStoreTest, AFullDiskLeavesNothingVisibleAndHasAHint) {
   FaultStore full(*store_, {.space_bytes = 1'000'000});

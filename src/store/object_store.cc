@@ -10,8 +10,8 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kNameBytesMax = 1024;      // S3's limit for a key
-constexpr size_t kNamePartBytesMax = 255;   // what file systems allow between two slashes
+constexpr size_t kNameBytesMax = 1024;     // S3's limit for a key
+constexpr size_t kNamePartBytesMax = 255;  // what file systems allow between two slashes
 
 bool allowed(char c) {
   auto byte = static_cast<unsigned char>(c);
@@ -28,7 +28,8 @@ void check_object_name(const std::string& name) {
   for (const std::string& part : split(name, '/'))
     good = good && !part.empty() && part[0] != '.' && part.size() <= kNamePartBytesMax;
   if (!good)
-    throw Error(ErrorCode::invalid, fmt::format("'{}' cannot be an object's name", printable(name)));
+    throw Error(ErrorCode::invalid,
+                fmt::format("'{}' cannot be an object's name", printable(name)));
 }
 
 void write_object(ObjectStore& store, const std::string& name, ByteView content) {

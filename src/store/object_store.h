@@ -70,8 +70,9 @@ class ObjectStore {
   virtual size_t reap_unfinished() = 0;
 };
 
-// Throws Error(invalid) unless `name` is UTF-8 of [A-Za-z0-9._/ +%=@~-] and characters beyond ASCII,
-// of at most 1024 bytes, whose parts between slashes have 1 to 255 bytes and do not start with a dot.
+// Throws Error(invalid) unless `name` is UTF-8 of [A-Za-z0-9._/ +%=@~-] and characters beyond
+// ASCII, of at most 1024 bytes, whose parts between slashes have 1 to 255 bytes and do not start
+// with a dot.
 void check_object_name(const std::string& name);
 
 // Whole small objects. read_object throws Error(corrupt) if it is larger than `bytes_max`.

@@ -1,6 +1,6 @@
 // What every ObjectStore promises, as one GoogleTest suite that any implementation or decorator is
-// run against (tests only). To add one, write a fixture type that is default-constructible and whose
-// `ObjectStore& store()` is a fresh, empty store, and say
+// run against (tests only). To add one, write a fixture type that is default-constructible and
+// whose `ObjectStore& store()` is a fresh, empty store, and say
 //   INSTANTIATE_TYPED_TEST_SUITE_P(Local, StoreContract, LocalStoreFixture);
 #pragma once
 
@@ -12,23 +12,10 @@
 #include <thread>
 #include <vector>
 
-#include "base/error.h"
+#include "base/expect_error.h"
 #include "store/object_store.h"
 
 namespace holdfast {
-
-// What `work` throws must be an Error with this code.
-template <typename Work>
-void expect_error(ErrorCode code, Work&& work, const char* what) {
-  try {
-    work();
-    ADD_FAILURE() << what << ": nothing was thrown";
-  } catch (const Error& error) {
-    EXPECT_EQ(error_code_name(code), error_code_name(error.code())) << what << ": " << error.what();
-  }
-}
-#define EXPECT_ERROR(code, expression) \
-  ::holdfast::expect_error(::holdfast::ErrorCode::code, [&] { expression; }, #expression)
 
 // `size` bytes that do not repeat in a way that hides misplaced parts.
 inline std::string patterned_bytes(size_t size, uint32_t seed = 1) {
@@ -175,9 +162,25 @@ TYPED_TEST_P(StoreContract, NamesWithOddCharactersWork) {
 }
 
 TYPED_TEST_P(StoreContract, BadNamesAreRefused) {
-  std::string bad[] = {"",      "/a",     "a/",   "a//b",  "..",      "../a",   "a/../b", ".hidden",
-                       "a/.b",  "a\nb",   "a:b",  "a\\b",  "a\"b",    "\x80",   "\xC0\xAF",
-                       std::string("a\0b", 3),    "a*",    std::string(300, 'a'), std::string(1030, 'b')};
+  std::string bad[] = {"",
+                       "/a",
+                       "a/",
+                       "a//b",
+                       "..",
+                       "../a",
+                       "a/../b",
+                       ".hidden",
+                       "a/.b",
+                       "a\nb",
+                       "a:b",
+                       "a\\b",
+                       "a\"b",
+                       "\x80",
+                       "\xC0\xAF",
+                       std::string("a\0b", 3),
+                       "a*",
+                       std::string(300, 'a'),
+                       std::string(1030, 'b')};
   for (const std::string& name : bad) {
     SCOPED_TRACE(name);
     EXPECT_ERROR(invalid, this->store().put(name));

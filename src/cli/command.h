@@ -1,0 +1,43 @@
+// What every command is handed, and the commands themselves, one per file.
+//
+// A command does its work, writes its result to `output` (both for people and as a document: Output
+// chooses), and returns the exit code. What it cannot do it throws as Error; program.cc turns that
+// into a line, a document and an exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/run.h"
+#include "cli/config.h"
+#include "cli/console.h"
+#include "cli/output.h"
+
+namespace holdfast {
+
+struct CommandContext {
+  const Config& config;
+  const std::vector<std::string>& arguments;  // without options
+  const Run& run;
+  Console& console;
+  Output& output;
+
+  std::string argument_or(const std::string& fallback) const {
+    return arguments.empty() ? fallback : arguments.front();
+  }
+};
+
+// `<database>_restored_<YYYYMMDD_HHMMSS>`, at most as long as PostgreSQL's names.
+std::string restored_name(const std::string& database, UtcTime now);
+
+int command_backup(CommandContext& context);
+int command_list(CommandContext& context);
+int command_show(CommandContext& context);
+int command_verify(CommandContext& context);
+int command_restore(CommandContext& context);
+int command_doctor(CommandContext& context);
+int command_config(CommandContext& context);
+// Needs no configuration, so that it works where that is broken.
+int command_version(Output& output);
+
+}  // namespace holdfast

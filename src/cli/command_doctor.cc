@@ -1,0 +1,107 @@
+// holdfast doctor: the preflight of a backup, and what can be said of the configuration, each finding
+// with its next step.
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/backups.h"
+#include "cli/command.h"
+#include "cli/documents.h"
+#include "dump/preflight.h"
+#include "pg/client_tools.h"
+
+namespace holdfast {
+namespace {
+
+Finding failure(const std::string& check, const Error& error) {
+  return {FindingLevel::failure, check, error.what(), error.hint(), error.code()};
+}
+
+std::vector<Finding> configuration_findings(const Config& config) {
+  std::vector<Finding> findings;
+  findings.push_back({FindingLevel::ok, "configuration",
+                      config.file().empty() ? "no holdfast.toml; environment and flags only"
+                                            : fmt::format("{} is valid", config.file()),
+                      ""});
+  for (const std::string& warning : config.warnings())
+    findings.push_back({FindingLevel::note, "configuration", warning, ""});
+  if (config.given("encryption_key"))
+    findings.push_back({FindingLevel::failure, "encryption",
+                        "BACKUP_ENCRYPTION_KEY is set, but dumps are not encrypted in this version",
+                        "unset it: backup refuses to run while it is set", ErrorCode::invalid});
+  if (config.given("s3_bucket"))
+    findings.push_back({FindingLevel::failure, "S3 store",
+                        "S3_BACKUP_BUCKET is set, but the S3 store is not in this version yet",
+                        "unset it, or expect exit code 3: dumps are kept locally only",
+                        ErrorCode::unsupported});
+  bool key = config.given("neon_api_key"), project = config.given("neon_project_id");
+  if (key != project)
+    findings.push_back({FindingLevel::note, "branch leg",
+                        fmt::format("{} is not set", key ? "NEON_PROJECT_ID" : "NEON_API_KEY"),
+                        "set both or none"});
+  if (key && project)
+    findings.push_back({FindingLevel::note, "branch leg",
+                        "configured, but branch backups are not in this version yet",
+                        "use backup --type dump, or expect exit code 3"});
+  return findings;
+}
+
+// What can be checked where no database can be asked.
+std::vector<Finding> findings_without_database(const Config& config, ObjectStore& store,
+                                               const Error& why) {
+  std::vector<Finding> findings = {failure("database", why)};
+  try {
+    store.check_writable(0);
+    findings.push_back({FindingLevel::ok, "store", store.location() + " can be written", ""});
+  } catch (const Error& error) {
+    findings.push_back(failure("store", error));
+  }
+  std::vector<ClientTools> tools = find_client_tools(config.text("pg_bindir"));
+  if (tools.empty())
+    findings.push_back({FindingLevel::failure, "client version", "no pg_dump was found",
+                        "install postgresql-client, or name its folder with --pg-bindir",
+                        ErrorCode::unsupported});
+  for (const ClientTools& tool : tools)
+    findings.push_back({FindingLevel::ok, "client version",
+                        fmt::format("pg_dump {} in {}", tool.version, tool.folder), ""});
+  return findings;
+}
+
+void show_finding(Output& output, const Finding& finding) {
+  std::string line = fmt::format("{:<8}{:<18}{}", finding_level_name(finding.level), finding.check,
+                                 finding.message);
+  if (finding.level == FindingLevel::note)
+    output.line(line);
+  else
+    output.verdict(finding.level == FindingLevel::ok, line);
+  if (!finding.hint.empty()) output.line(fmt::format("{:26}hint: {}", "", finding.hint));
+}
+
+}  // namespace
+
+int command_doctor(CommandContext& context) {
+  const Config& config = context.config;
+  std::unique_ptr<ObjectStore> store = open_store(config);
+  std::vector<Finding> findings = configuration_findings(config);
+  std::vector<Finding> more;
+  try {
+    DumpOptions options = dump_options(config, config.source_conninfo());
+    more = preflight(options, store.get(), context.run);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    more = findings_without_database(config, *store, error);
+  }
+  context.console.finish_phase();
+  findings.insert(findings.end(), more.begin(), more.end());
+
+  context.output.document(doctor_document(findings));
+  uint64_t failures = 0;
+  for (const Finding& finding : findings) {
+    show_finding(context.output, finding);
+    failures += finding.level == FindingLevel::failure ? 1 : 0;
+  }
+  context.output.verdict(failures == 0, failures == 0 ? "a backup can be made"
+                                                      : plural(failures, "failure") + " to correct");
+  return failures == 0 ? kExitDone : kExitFailed;
+}
+
+}  // namespace holdfast

@@ -1,0 +1,229 @@
+// holdfast restore: brings a backup back and says where the data now is.
+//
+// Which database is filled:
+//   --database NAME                 that one
+//   --to URL with a database in it  that one
+//   --confirm NAME alone            the source's own (on another server: the one of the same name
+//                                   as the dumped one), which must be called NAME
+//   otherwise                       <database>_restored_<YYYYMMDD_HHMMSS>, a new one
+// One that exists and is not empty is replaced only if --confirm repeats its name; the dump layer
+// holds to that (restore.h), and makes the safety backup first.
+#include <fcntl.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/text.h"
+#include "cli/backups.h"
+#include "cli/command.h"
+#include "cli/documents.h"
+#include "dump/names.h"
+#include "dump/restore.h"
+
+namespace holdfast {
+namespace {
+
+constexpr size_t kDatabaseNameBytesMax = 63;  // PostgreSQL's NAMEDATALEN - 1
+
+struct Target {
+  Conninfo server;       // its dbname is where to connect first
+  std::string database;  // to fill
+};
+
+std::string quoted_for_shell(const std::string& text) {
+  std::string result = "'";
+  for (char c : text) result += c == '\'' ? "'\\''" : std::string(1, c);
+  return result + "'";
+}
+
+Conninfo server_of(const Config& config) {
+  if (config.given("to"))
+    return with_context(config.setting("to").origin,
+                        [&] { return Conninfo::parse(config.secret("to").reveal()); });
+  if (!config.has_database())
+    throw Error(ErrorCode::invalid, "no server to restore to: neither --to nor DATABASE_URL is given",
+                "name one: --to postgresql://user@host/");
+  return config.source_conninfo();
+}
+
+// `database` is what was dumped.
+Target choose_target(const Config& config, const std::string& database, const Clock& clock) {
+  Target target{server_of(config), config.text("database")};
+  std::string confirm = config.text("confirm");
+  std::string named_in_url = config.given("to") ? target.server.get("dbname") : std::string();
+  if (target.database.empty()) target.database = named_in_url;
+  if (target.database.empty() && !confirm.empty())
+    target.database = config.given("to") ? database : target.server.dbname();
+  if (target.database.empty()) target.database = restored_name(database, clock.now());
+  if (!confirm.empty() && confirm != target.database)
+    throw Error(ErrorCode::invalid,
+                fmt::format("--confirm says '{}', but the database to restore into is '{}'",
+                            printable(confirm), printable(target.database)),
+                fmt::format("to replace it, after a safety backup: --confirm {}",
+                            printable(target.database)));
+  return target;
+}
+
+RestoreOptions restore_options(const Config& config, const Target& target) {
+  RestoreOptions options;
+  options.server = target.server;
+  options.database = target.database;
+  options.confirm = config.text("confirm");
+  options.tables = config.list("tables");
+  options.no_owner = config.flag("no_owner");
+  options.no_privileges = config.flag("no_privileges");
+  options.read_back = config.text("read_back") == "counts" ? ReadBack::counts : ReadBack::full;
+  options.jobs = static_cast<int>(config.number("jobs"));
+  options.client_folder = config.text("pg_bindir");
+  return options;
+}
+
+// A whole dump of what is about to be replaced, with nothing left out, proven as far as is quick.
+std::string make_safety_backup(CommandContext& context, const Target& target) {
+  std::unique_ptr<ObjectStore> store = open_store(context.config);
+  StoreLock lock(context.config, *store, context.run);
+  DumpOptions options =
+      dump_options(context.config, target.server.with("dbname", target.database));
+  options.schemas.clear();
+  options.exclude_schemas.clear();
+  options.exclude_table_data.clear();
+  Manifest manifest = run_dump(options, *store, context.run);
+  Backup backup{manifest.id, manifest, "", std::nullopt};
+  VerifyReport report =
+      prove(*store, backup, verify_options(context.config, VerifyLevel::quick), context.run);
+  if (!report.ok())
+    throw Error(ErrorCode::corrupt,
+                fmt::format("the safety backup {} could not be proven", manifest.id),
+                "nothing was replaced; check the store's disk");
+  context.run.log.info(fmt::format("safety backup: {} in {}", manifest.id, store->location()));
+  return manifest.id;
+}
+
+std::string database_in_archive(const std::string& path) {
+  Fd fd = open_file(path, O_RDONLY);
+  constexpr size_t kBufferBytes = 64 << 10;
+  std::string buffer;
+  size_t used = 0;
+  uint64_t offset = 0;
+  ArchiveToc toc = with_context(path, [&] {
+    return read_archive_toc([&](uint8_t* out, size_t size) {
+      while (size > 0) {
+        if (used == buffer.size()) {
+          buffer.resize(kBufferBytes);
+          buffer.resize(pread_all(fd.get(), reinterpret_cast<uint8_t*>(buffer.data()), kBufferBytes,
+                                  offset, path));
+          if (buffer.empty()) throw Error(ErrorCode::corrupt, "the archive ends too early");
+          offset += buffer.size();
+          used = 0;
+        }
+        size_t part = std::min(size, buffer.size() - used);
+        std::copy_n(buffer.data() + used, part, out);
+        used += part, out += part, size -= part;
+      }
+    });
+  });
+  return toc.header.database;
+}
+
+std::string how_compared(const RestoreReport& report, bool has_manifest, bool counts_only) {
+  if (report.verdict == Verdict::fail) return "the comparison FAILED";
+  if (report.verdict == Verdict::inconclusive) return "not compared";
+  if (!has_manifest) return "restored without a manifest to compare with";
+  return counts_only ? "counts compared with the manifest" : "every row compared with the manifest";
+}
+
+void show_report(Output& output, const RestoreReport& report, const Conninfo& server,
+                 const std::string& compared) {
+  Conninfo there = server.with("dbname", report.database);
+  bool good = report.verdict == Verdict::pass || report.verdict == Verdict::pass_with_notes;
+  output.verdict(good, fmt::format("RESTORED {} · {} · {} · {}", plural(report.tables, "table"),
+                                   plural(report.rows, "row"), compared,
+                                   human_seconds(report.seconds)));
+  output.line(fmt::format("  database    {} ({})", printable(report.database), there.display()));
+  std::string phases;
+  for (const RestorePhase& phase : report.phases)
+    phases += fmt::format("{}{} {}", phases.empty() ? "" : ", ", phase.name,
+                          human_seconds(phase.seconds));
+  if (!phases.empty()) output.line("  time        " + phases);
+  for (const Problem& problem : report.problems)
+    output.line(fmt::format("  problem     {}: {}", problem.where, problem.what));
+  for (const std::string& note : report.notes) output.line("  note        " + note);
+  output.line("  look at it  psql " + quoted_for_shell(there.display()));
+  if (!report.kept_old_as) return;
+  output.line(fmt::format("  the old one is kept as {}; when it is no longer needed:",
+                          printable(*report.kept_old_as)));
+  output.line(fmt::format("              dropdb --maintenance-db={} {}",
+                          quoted_for_shell(there.display()), quoted_for_shell(*report.kept_old_as)));
+}
+
+struct Chosen {
+  std::unique_ptr<ObjectStore> store;  // null: a foreign archive
+  Backup backup;
+  std::string path;      // of a foreign archive
+  std::string database;  // that was dumped
+};
+
+Chosen choose_backup(CommandContext& context) {
+  std::string said = context.argument_or("latest");
+  Chosen chosen;
+  std::optional<ArchiveFile> file = as_archive_file(said);
+  if (file && file->id.empty()) {
+    chosen.path = file->path;
+    chosen.backup.id = file->name;
+    chosen.database = database_in_archive(file->path);
+    return chosen;
+  }
+  chosen.store = file ? make_local_store(file->folder) : open_store(context.config);
+  chosen.backup = file ? find_backup(*chosen.store, "", file->id)
+                       : find_configured_backup(context.config, *chosen.store, said);
+  if (!chosen.backup.manifest)
+    throw Error(ErrorCode::corrupt,
+                fmt::format("backup {} is damaged: {}", chosen.backup.id, chosen.backup.damage),
+                "use another backup: holdfast list");
+  chosen.database = chosen.backup.manifest->database;
+  return chosen;
+}
+
+}  // namespace
+
+std::string restored_name(const std::string& database, UtcTime now) {
+  std::string time = format_name_time(now);  // 2026-11-23T02-00-00-000Z
+  std::string suffix = "_restored_" + time.substr(0, 4) + time.substr(5, 2) + time.substr(8, 2) + "_" +
+                       time.substr(11, 2) + time.substr(14, 2) + time.substr(17, 2);
+  size_t size = std::min(database.size(), kDatabaseNameBytesMax - suffix.size());
+  while (size > 0 && size < database.size() &&
+         (static_cast<unsigned char>(database[size]) & 0xC0) == 0x80)
+    --size;  // never half a character
+  return database.substr(0, size) + suffix;
+}
+
+int command_restore(CommandContext& context) {
+  const Config& config = context.config;
+  server_of(config);  // a missing server is said before a missing backup
+  Chosen chosen = choose_backup(context);
+  Target target = choose_target(config, chosen.database, context.run.clock);
+  RestoreOptions options = restore_options(config, target);
+  context.run.log.info(fmt::format("restoring {} into database {} on {}", chosen.backup.id,
+                                   target.database,
+                                   target.server.with("dbname", target.database).display()));
+  std::string safety_id;
+  auto safety_backup = [&] { safety_id = make_safety_backup(context, target); };
+  RestoreReport report =
+      chosen.store
+          ? restore_backup(*chosen.store, chosen.backup, options, safety_backup, context.run)
+          : restore_foreign_archive(chosen.path, options, safety_backup, context.run);
+  context.console.finish_phase();
+
+  Conninfo there = target.server.with("dbname", report.database);
+  context.output.document(
+      restore_document(chosen.backup.id, report, there.display(), safety_id));
+  show_report(context.output, report, target.server,
+              how_compared(report, chosen.store != nullptr, options.read_back == ReadBack::counts));
+  if (!safety_id.empty())
+    context.output.line(fmt::format("  the safety backup of the old one is {}", safety_id));
+  if (report.verdict == Verdict::fail) return kExitDamage;
+  return report.verdict == Verdict::inconclusive ? kExitFailed : kExitDone;
+}
+
+}  // namespace holdfast

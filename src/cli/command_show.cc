@@ -1,0 +1,70 @@
+// holdfast show: what a backup's manifest says.
+#include <fmt/format.h>
+
+#include "base/text.h"
+#include "cli/backups.h"
+#include "cli/command.h"
+#include "cli/documents.h"
+
+namespace holdfast {
+namespace {
+
+void show_field(Output& output, const std::string& name, const std::string& value) {
+  if (!value.empty()) output.line(fmt::format("{:<14}{}", name, printable(value, 2000)));
+}
+
+std::string proof_line(const std::optional<Proof>& proof) {
+  if (!proof) return "none yet (holdfast verify)";
+  return fmt::format("{} {}, {}", proof->level, proof->verdict, format_rfc3339(proof->at));
+}
+
+void show_manifest(Output& output, const Backup& backup, const std::string& location) {
+  const Manifest& manifest = *backup.manifest;
+  show_field(output, "id", manifest.id);
+  show_field(output, "database", manifest.database);
+  show_field(output, "source", fmt::format("{} ({})", manifest.source, manifest.server));
+  show_field(output, "server", "PostgreSQL " + manifest.server_version);
+  show_field(output, "created", format_rfc3339(manifest.created_at));
+  show_field(output, "lsn", manifest.lsn);
+  show_field(output, "archive",
+             fmt::format("{}/{}, {}, {}, archive version {}", location, manifest.archive_object,
+                         human_bytes(manifest.archive_bytes), codec_name(manifest.codec),
+                         manifest.archive_version));
+  show_field(output, "sha256", manifest.archive_sha256);
+  show_field(output, "globals", manifest.globals_object.value_or("none"));
+  show_field(output, "made by", fmt::format("holdfast {}, pg_dump {}", manifest.holdfast_version,
+                                            manifest.pg_dump_version));
+  std::string extensions, excluded;
+  for (const ExtensionRecord& extension : manifest.extensions)
+    extensions += fmt::format("{}{} {}", extensions.empty() ? "" : ", ", extension.name,
+                              extension.version);
+  for (const std::string& what : manifest.excluded)
+    excluded += (excluded.empty() ? "" : ", ") + what;
+  show_field(output, "extensions", extensions);
+  show_field(output, "left out", excluded);
+  show_field(output, "proof", proof_line(backup.proof));
+  show_field(output, "contents",
+             fmt::format("{}, {}, {} of text", plural(manifest.tables.size(), "table"),
+                         plural(manifest.total_rows(), "row"),
+                         human_bytes(manifest.total_text_bytes())));
+  for (const TableRecord& table : manifest.tables)
+    output.line(fmt::format("  {:>13} rows {:>10}  {}", table.sum.rows, human_bytes(table.text_bytes),
+                            printable(table.name)));
+}
+
+}  // namespace
+
+int command_show(CommandContext& context) {
+  if (context.arguments.empty())
+    throw Error(ErrorCode::invalid, "show: which backup?", "name its id, or: holdfast show latest");
+  std::unique_ptr<ObjectStore> store = open_store(context.config);
+  Backup backup = find_configured_backup(context.config, *store, context.arguments.front());
+  context.output.document(show_document(backup, store->location()));
+  if (!backup.manifest)
+    throw Error(ErrorCode::corrupt, fmt::format("{} is damaged: {}", backup.id, backup.damage),
+                "use another backup: holdfast list");
+  show_manifest(context.output, backup, store->location());
+  return kExitDone;
+}
+
+}  // namespace holdfast

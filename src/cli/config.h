@@ -1,0 +1,77 @@
+// The effective configuration: for every row of the option table its value and where that comes
+// from. Flags beat the environment, the environment beats holdfast.toml ([source.NAME] before the top
+// level), the file beats defaults.
+//
+// Strict: an unknown key, a value of the wrong kind or out of range is Error(invalid) that names its
+// place, and nothing is done then. An empty environment variable counts as not set (that is how CI
+// systems pass secrets that do not exist). Secrets are kept as Secret and leave by secret() or
+// source_conninfo() only. Immutable once loaded.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "cli/arguments.h"
+#include "pg/conninfo.h"
+
+namespace holdfast {
+
+using Environment = std::map<std::string, std::string>;
+
+struct Setting {
+  const Option* option = nullptr;
+  std::vector<std::string> values;  // of secrets and URLs none
+  Secret secret;                    // of secrets and URLs
+  bool given = false;               // by anything but the default
+  std::string origin;               // "--dir", "BACKUP_DIR", "holdfast.toml:3", "default"
+};
+
+class Config {
+ public:
+  // Throws Error(invalid).
+  static Config load(const Arguments& arguments, const Environment& environment);
+
+  const std::vector<Setting>& settings() const { return settings_; }
+  const Setting& setting(std::string_view name) const;
+  bool given(std::string_view name) const { return setting(name).given; }
+  std::string text(std::string_view name) const;  // "" if there is no value
+  int64_t number(std::string_view name) const;
+  bool flag(std::string_view name) const { return text(name) == "true"; }
+  const std::vector<std::string>& list(std::string_view name) const;
+  const Secret& secret(std::string_view name) const { return setting(name).secret; }
+
+  // The chosen source: "default" without a name, "" if there are several and none was chosen.
+  const std::string& source_name() const { return source_name_; }
+  const std::vector<std::string>& source_names() const { return source_names_; }
+  bool source_chosen_by_name() const { return source_chosen_by_name_; }
+  // Throws Error(invalid) that lists the sources if there are several and none was chosen.
+  void require_source() const;
+
+  // The file that was read, or "".
+  const std::string& file() const { return file_; }
+  // What is allowed and yet unwise, each with its next step. For people.
+  const std::vector<std::string>& warnings() const { return warnings_; }
+
+  // Whether a database is configured for the source.
+  bool has_database() const { return given("database_url") || given("database_url_file"); }
+  // It, with its password. Reads the files that hold URL or password. Throws Error(invalid).
+  Conninfo source_conninfo() const;
+
+ private:
+  Config() = default;
+  void warn_about_file_mode(const std::vector<std::string>& places);
+  void warn_about_overrides(const std::string& source_table_place);
+
+  std::vector<Setting> settings_;  // one per row of the table, in its order
+  std::string source_name_ = "default";
+  std::vector<std::string> source_names_;
+  bool source_chosen_by_name_ = false;
+  std::string file_;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace holdfast

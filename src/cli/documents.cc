@@ -1,0 +1,278 @@
+#include "cli/documents.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+
+#include "dump/names.h"
+
+namespace holdfast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& document) {
+  return document.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+double rounded(double seconds) {
+  return static_cast<double>(static_cast<int64_t>(seconds * 1000 + 0.5)) / 1000;
+}
+
+Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+
+Json error_json(const Error& error) {
+  return {{"code", error_code_name(error.code())},
+          {"message", error.what()},
+          {"hint", text_or_null(error.hint())}};
+}
+
+void add_error(Json& object, const std::optional<Error>& error) {
+  if (!error) return;
+  object["error"] = error->what();
+  if (!error->hint().empty()) object["hint"] = error->hint();
+}
+
+Json proof_json(const std::optional<Proof>& proof) {
+  if (!proof) return nullptr;
+  return {{"level", proof->level},
+          {"at", format_rfc3339(proof->at)},
+          {"ok", proof->ok},
+          {"verdict", proof->verdict},
+          {"seconds", rounded(proof->seconds)}};
+}
+
+Json problems_json(const std::vector<Problem>& problems) {
+  Json list = Json::array();
+  for (const Problem& problem : problems)
+    list.push_back({{"where", problem.where}, {"what", problem.what}});
+  return list;
+}
+
+Json backup_json(const Backup& backup, const std::string& location) {
+  Json object = {{"id", backup.id}, {"kind", "dump"}};
+  if (const auto& manifest = backup.manifest) {
+    object["database"] = manifest->database;
+    object["source"] = manifest->source;
+    object["created_at"] = format_rfc3339(manifest->created_at);
+    object["bytes"] = manifest->archive_bytes;
+    object["tables"] = manifest->tables.size();
+    object["rows"] = manifest->total_rows();
+    if (!manifest->lsn.empty()) object["lsn"] = manifest->lsn;
+  } else {
+    auto parts = parse_backup_id(backup.id);
+    object["database"] = parts ? Json(parts->database) : Json(nullptr);
+    object["created_at"] = parts ? Json(format_rfc3339(parts->at)) : Json(nullptr);
+    object["bytes"] = nullptr;
+    object["tables"] = nullptr;
+    object["rows"] = nullptr;
+    object["damaged"] = backup.damage;
+  }
+  object["stores"] = Json::array({location});
+  object["proof"] = proof_json(backup.proof);
+  object["held"] = false;
+  return object;
+}
+
+Json manifest_json(const Manifest& manifest) {
+  Json object;
+  object["server"] = manifest.server;
+  object["server_version"] = manifest.server_version;
+  object["finished_at"] = format_rfc3339(manifest.finished_at);
+  object["holdfast_version"] = manifest.holdfast_version;
+  object["pg_dump_version"] = manifest.pg_dump_version;
+  object["archive"] = {{"object", manifest.archive_object},
+                       {"bytes", manifest.archive_bytes},
+                       {"sha256", manifest.archive_sha256},
+                       {"version", manifest.archive_version},
+                       {"compression", codec_name(manifest.codec)},
+                       {"entries", manifest.toc_entries}};
+  object["globals"] = manifest.globals_object
+                          ? Json({{"object", *manifest.globals_object},
+                                  {"bytes", manifest.globals_bytes},
+                                  {"sha256", manifest.globals_sha256}})
+                          : Json(nullptr);
+  object["encoding"] = manifest.encoding;
+  object["schema_fingerprint"] = manifest.schema_fingerprint;
+  object["excluded"] = manifest.excluded;
+  object["extensions"] = Json::array();
+  for (const ExtensionRecord& extension : manifest.extensions)
+    object["extensions"].push_back({{"name", extension.name}, {"version", extension.version}});
+  object["tables"] = Json::array();
+  for (const TableRecord& table : manifest.tables)
+    object["tables"].push_back({{"name", table.name},
+                                {"rows", table.sum.rows},
+                                {"text_bytes", table.text_bytes},
+                                {"checksum", table.sum.sum_hex()},
+                                {"pieces", table.pieces.size()}});
+  uint64_t objects = 0;
+  for (const LargeObjectRecord& record : manifest.large_objects) objects += record.sum.rows;
+  object["large_objects"] = objects;
+  return object;
+}
+
+Json named_texts(const NamedTexts& texts) {
+  Json object = Json::object();
+  for (const auto& [name, text] : texts) object[name] = text;
+  return object;
+}
+
+}  // namespace
+
+std::string error_document(const Error& error) { return dump({{"error", error_json(error)}}); }
+
+std::string backup_document(const std::vector<LegOutcome>& legs,
+                            const std::vector<std::string>& notes) {
+  Json document = {{"results", Json::array()}};
+  for (const LegOutcome& leg : legs) {
+    Json entry = {{"kind", leg.kind},
+                  {"id", text_or_null(leg.id)},
+                  {"status", leg.error ? "failed" : "ok"}};
+    add_error(entry, leg.error);
+    if (leg.bytes) entry["bytes"] = *leg.bytes;
+    entry["seconds"] = rounded(leg.seconds);
+    if (leg.proof) entry["proof"] = proof_json(leg.proof);
+    if (!leg.problems.empty()) entry["problems"] = problems_json(leg.problems);
+    if (!leg.stores.empty()) entry["stores"] = Json::array();
+    for (const StoreOutcome& store : leg.stores) {
+      Json outcome = {{"store", store.location}, {"status", store.error ? "failed" : "ok"}};
+      add_error(outcome, store.error);
+      entry["stores"].push_back(outcome);
+    }
+    document["results"].push_back(entry);
+  }
+  document["notes"] = notes;
+  for (const LegOutcome& leg : legs)
+    if (leg.error && !document.contains("error")) document["error"] = error_json(*leg.error);
+  return dump(document);
+}
+
+std::string list_document(const std::vector<Backup>& backups, const std::string& location) {
+  Json document = {{"backups", Json::array()}};
+  for (const Backup& backup : backups) document["backups"].push_back(backup_json(backup, location));
+  return dump(document);
+}
+
+std::string show_document(const Backup& backup, const std::string& location) {
+  Json document = {{"backup", backup_json(backup, location)}};
+  if (backup.manifest) document.update(manifest_json(*backup.manifest));
+  return dump(document);
+}
+
+std::string verify_document(const std::vector<VerifyReport>& reports, VerifyLevel level) {
+  bool ok = true;
+  Json backups = Json::array();
+  for (const VerifyReport& report : reports) {
+    ok = ok && report.ok();
+    Json entry = {{"id", report.id},
+                  {"ok", report.ok()},
+                  {"verdict", verdict_name(report.verdict)},
+                  {"problems", problems_json(report.problems)},
+                  {"notes", report.notes},
+                  {"tables", Json::array()},
+                  {"rows", report.rows},
+                  {"sha256", text_or_null(report.sha256)},
+                  {"seconds", rounded(report.seconds)}};
+    for (const TableVerdict& table : report.tables)
+      entry["tables"].push_back({{"name", table.name}, {"rows", table.rows}, {"ok", table.ok}});
+    backups.push_back(entry);
+  }
+  // No rule is evaluated in this version, so none can be violated.
+  return dump({{"ok", ok},
+               {"level", verify_level_name(level)},
+               {"backups", backups},
+               {"policy", {{"ok", true}, {"problems", Json::array()}}}});
+}
+
+std::string restore_document(const std::string& id, const RestoreReport& report,
+                             const std::string& server, const std::string& safety_backup_id) {
+  Json phases = Json::array();
+  for (const RestorePhase& phase : report.phases)
+    phases.push_back({{"name", phase.name}, {"seconds", rounded(phase.seconds)}});
+  bool ok = report.verdict == Verdict::pass || report.verdict == Verdict::pass_with_notes;
+  return dump({{"ok", ok},
+               {"id", id},
+               {"database", report.database},
+               {"server", server},
+               {"kept_old_as", report.kept_old_as ? Json(*report.kept_old_as) : Json(nullptr)},
+               {"safety_backup", text_or_null(safety_backup_id)},
+               {"tables", report.tables},
+               {"rows", report.rows},
+               {"verdict", verdict_name(report.verdict)},
+               {"problems", problems_json(report.problems)},
+               {"notes", report.notes},
+               {"phases", phases},
+               {"seconds", rounded(report.seconds)}});
+}
+
+std::string doctor_document(const std::vector<Finding>& findings) {
+  bool ok = true;
+  Json list = Json::array();
+  for (const Finding& finding : findings) {
+    ok = ok && finding.level != FindingLevel::failure;
+    Json entry = {{"level", finding_level_name(finding.level)},
+                  {"check", finding.check},
+                  {"message", finding.message}};
+    if (!finding.hint.empty()) entry["hint"] = finding.hint;
+    list.push_back(entry);
+  }
+  return dump({{"ok", ok}, {"findings", list}});
+}
+
+std::string config_document(const Config& config) {
+  Json settings = Json::array();
+  for (const Setting& setting : config.settings()) {
+    const Option& option = *setting.option;
+    if (option.variable.empty() && option.key.empty()) continue;
+    std::optional<std::string> shown = shown_value(setting);
+    Json value = nullptr;
+    if (option.kind == OptionKind::list)
+      value = setting.values;
+    else if (option.kind == OptionKind::number)
+      value = config.number(option.name);
+    else if (shown)
+      value = *shown;
+    settings.push_back({{"name", option.name}, {"value", value}, {"origin", setting.origin}});
+  }
+  return dump({{"file", text_or_null(config.file())},
+               {"source", text_or_null(config.source_name())},
+               {"sources", config.source_names()},
+               {"settings", settings},
+               {"warnings", config.warnings()}});
+}
+
+std::string version_document(const std::string& version, const NamedTexts& libraries,
+                             const NamedTexts& formats) {
+  return dump({{"version", version},
+               {"libraries", named_texts(libraries)},
+               {"formats", named_texts(formats)}});
+}
+
+std::optional<std::string> shown_value(const Setting& setting) {
+  const Option& option = *setting.option;
+  if (option.kind == OptionKind::secret)
+    return setting.secret.empty() ? std::nullopt : std::optional<std::string>("(set, not shown)");
+  if (option.kind == OptionKind::url) {
+    if (setting.secret.empty()) return std::nullopt;
+    try {
+      Conninfo conninfo = Conninfo::parse(setting.secret.reveal());
+      return conninfo.display() + (conninfo.password().empty() ? "" : " (password not shown)");
+    } catch (const Error&) {
+      return "(set, but not a connection URL)";
+    }
+  }
+  if (setting.values.empty()) return std::nullopt;
+  return fmt::format("{}", fmt::join(setting.values, ", "));
+}
+
+std::string_view finding_level_name(FindingLevel level) {
+  switch (level) {
+    case FindingLevel::ok: return "ok";
+    case FindingLevel::note: return "note";
+    case FindingLevel::failure: return "failure";
+  }
+  return "failure";
+}
+
+}  // namespace holdfast

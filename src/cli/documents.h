@@ -1,0 +1,57 @@
+// The JSON documents of --json (DESIGN section 9): their shapes are what scripts rely on, so fields
+// may be added, never renamed. Each function returns a whole document. Text that is not UTF-8 is
+// made so. Pure; nlohmann/json stays in documents.cc.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "cli/config.h"
+#include "dump/catalog.h"
+#include "dump/preflight.h"
+#include "dump/restore.h"
+#include "dump/verify.h"
+
+namespace holdfast {
+
+struct StoreOutcome {
+  std::string location;
+  std::optional<Error> error;
+};
+
+// What became of a leg of a backup run. With an error and an id, the backup is there all the same.
+struct LegOutcome {
+  std::string kind;  // dump, branch
+  std::string id;
+  std::optional<Error> error;
+  std::optional<uint64_t> bytes;
+  double seconds = 0;
+  std::optional<Proof> proof;
+  std::vector<Problem> problems;  // of a proof that failed
+  std::vector<StoreOutcome> stores;
+};
+
+std::string error_document(const Error& error);
+std::string backup_document(const std::vector<LegOutcome>& legs,
+                            const std::vector<std::string>& notes);
+std::string list_document(const std::vector<Backup>& backups, const std::string& location);
+std::string show_document(const Backup& backup, const std::string& location);
+std::string verify_document(const std::vector<VerifyReport>& reports, VerifyLevel level);
+std::string restore_document(const std::string& id, const RestoreReport& report,
+                             const std::string& server, const std::string& safety_backup_id);
+std::string doctor_document(const std::vector<Finding>& findings);
+std::string config_document(const Config& config);
+
+using NamedTexts = std::vector<std::pair<std::string, std::string>>;
+std::string version_document(const std::string& version, const NamedTexts& libraries,
+                             const NamedTexts& formats);
+
+// How a setting's value is shown; nothing if it has none. Never a secret.
+std::optional<std::string> shown_value(const Setting& setting);
+
+std::string_view finding_level_name(FindingLevel level);
+
+}  // namespace holdfast

@@ -1,0 +1,239 @@
+#include "cli/option_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/text.h"
+
+namespace holdfast {
+namespace {
+
+constexpr int64_t kJobsMax = 64;  // more connections than that harm the source
+
+const char* const kSourceGroup = "Source and store";
+const char* const kBackupGroup = "Backup";
+const char* const kVerifyGroup = "Verify";
+const char* const kRestoreGroup = "Restore";
+const char* const kOutputGroup = "Everywhere";
+const char* const kLaterGroup = "Read, but not used yet";
+
+std::vector<CommandInfo> make_commands() {
+  return {
+      {kBackup, "backup", "", 0, "make a backup and prove it",
+       "Dumps the source into one pg_dump custom-format archive, stores it, and proves it. Nothing is "
+       "listed unless it is whole.",
+       {"backup", "backup --type dump --jobs 4", "backup --exclude-table-data 'audit_*'",
+        "backup --source billing --json"}},
+      {kList, "list", "", 0, "list the backups, newest first",
+       "Lists what the store holds, each backup with its newest proof. Damaged ones are listed as such.",
+       {"list", "list --json"}},
+      {kShow, "show", "ID", 1, "show what is in a backup",
+       "Shows a backup's manifest: where it came from, its objects, its tables and their rows.",
+       {"show latest", "show care_commons_2026-11-23T02-00-00-000Z --json"}},
+      {kVerify, "verify", "[ID|latest|FILE]", 1, "prove that a backup is what was written",
+       "Levels: quick (objects, sizes, table of contents), deep (every byte, every row, every "
+       "checksum), restore (deep, then restored into a scratch server and compared). FILE is an archive "
+       "on this machine; one that holdfast did not write is checked as far as it can be.",
+       {"verify", "verify latest --level restore", "verify --all --level quick", "verify ./old.dump"}},
+      {kRestore, "restore", "[ID|latest|FILE]", 1, "bring a backup back, by default into a new database",
+       "Restores into a new database, <database>_restored_<time>, and compares it with the manifest. Over "
+       "a live database only when its name is typed back with --confirm: then a safety backup is "
+       "made first, and the old database is kept beside the new one.",
+       {"restore", "restore latest --table visits --database visits_check",
+        "restore care_commons_2026-11-23T02-00-00-000Z --confirm care_commons",
+        "restore ./pg_dump_made_this.dump --to postgresql://postgres@localhost/"}},
+      {kDoctor, "doctor", "", 0, "check that a backup could be made now",
+       "Checks connection, rights, versions, store and configuration; every finding has a next step.",
+       {"doctor", "doctor --json"}},
+      {kConfig, "config", "show", 1, "show the effective configuration",
+       "Shows every setting with its value and where it comes from. Secrets are not shown.",
+       {"config show", "config show --source billing --json"}},
+      {kVersion, "version", "", 0, "show versions of holdfast, its libraries and formats",
+       "Shows the versions of holdfast, of the libraries it uses and of the formats it writes.",
+       {"version", "version --json"}},
+      {kHelp, "help", "[COMMAND]", 1, "show this, or the help of a command",
+       "Shows the help of a command; `help configuration` prints the configuration reference.",
+       {"help", "help restore", "help configuration"}},
+  };
+}
+
+std::vector<Option> source_options() {
+  using enum OptionKind;
+  return {
+      {"config", "--config", "HOLDFAST_CONFIG", "", text, "FILE", "", kEveryCommand, kSourceGroup,
+       "the configuration file; else ./holdfast.toml, $XDG_CONFIG_HOME/holdfast/holdfast.toml or "
+       "/etc/holdfast/holdfast.toml"},
+      {"source", "--source", "HOLDFAST_SOURCE", "", text, "NAME", "", kEveryCommand, kSourceGroup,
+       "which [source.NAME] of the configuration file is meant; not needed if there is only one"},
+      {"dir", "--dir", "BACKUP_DIR", "dir", text, "FOLDER", "/var/backups/care-commons", kEveryCommand,
+       kSourceGroup, "the folder that holds the backups"},
+      {"pg_bindir", "--pg-bindir", "HOLDFAST_PG_BINDIR", "pg_bindir", text, "FOLDER", "",
+       kEveryCommand, kSourceGroup,
+       "a folder with PostgreSQL's programs, searched before the usual places"},
+      {"database_url", "", "DATABASE_URL", "database_url", url, "URL", "", 0, kSourceGroup,
+       "the database to protect, as libpq takes it (postgresql://user:password@host:port/database); "
+       "never on the command line"},
+      {"database_url_file", "", "DATABASE_URL_FILE", "database_url_file", text, "FILE", "", 0,
+       kSourceGroup, "a file that holds the database's URL, instead of database_url"},
+      {"password_file", "", "DATABASE_PASSWORD_FILE", "password_file", text, "FILE", "", 0,
+       kSourceGroup, "a file that holds the database's password, for a URL without one"},
+  };
+}
+
+std::vector<Option> backup_options() {
+  using enum OptionKind;
+  return {
+      {"type", "--type", "HOLDFAST_TYPE", "type", choice, "TYPE", "both", kBackup, kBackupGroup,
+       "what to make: a dump, a branch, or both", {"dump", "branch", "both"}},
+      {"exclude_table_data", "--exclude-table-data", "", "exclude_table_data", list, "PATTERN", "",
+       kBackup, kBackupGroup, "leave out the rows of matching tables, as pg_dump does; may be repeated"},
+      {"schemas", "--schema", "", "schemas", list, "PATTERN", "", kBackup, kBackupGroup,
+       "only matching schemas, as pg_dump does; may be repeated"},
+      {"exclude_schemas", "--exclude-schema", "", "exclude_schemas", list, "PATTERN", "", kBackup,
+       kBackupGroup, "leave out matching schemas, as pg_dump does; may be repeated"},
+      {"jobs", "--jobs", "HOLDFAST_JOBS", "jobs", number, "N", "0", kBackup | kVerify | kRestore,
+       kBackupGroup, "parallel connections and workers; 0: one per core, from 2 to 8", {}, 0, kJobsMax},
+      {"compression", "--compression", "HOLDFAST_COMPRESSION", "compression", choice, "NAME", "auto",
+       kBackup, kBackupGroup,
+       "how the archive is compressed; auto: gzip before PostgreSQL 16, zstd from 16 on",
+       {"auto", "gzip", "zstd"}},
+      {"level", "--level", "HOLDFAST_COMPRESSION_LEVEL", "level", number, "N", "0", kBackup,
+       kBackupGroup, "zstd's level, 1 to 19; 0: the default; gzip has one level only", {}, 0, 19},
+      {"verify", "--verify", "HOLDFAST_VERIFY", "verify", choice, "LEVEL", "deep", kBackup,
+       kBackupGroup, "how the new backup is proven", {"none", "quick", "deep", "restore"}},
+      {"lock_timeout", "--lock-timeout", "HOLDFAST_LOCK_TIMEOUT", "lock_timeout", number, "SECONDS",
+       "10", kBackup | kDoctor, kBackupGroup,
+       "how long to wait for a table's lock, so that a dump never queues in front of a migration",
+       {}, 1, 86400},
+      {"scratch_dir", "--scratch-dir", "HOLDFAST_SCRATCH_DIR", "scratch_dir", text, "FOLDER", "",
+       kBackup | kVerify, kBackupGroup,
+       "where the scratch server of the level restore keeps its data; else $TMPDIR or /tmp"},
+  };
+}
+
+std::vector<Option> verify_and_restore_options() {
+  using enum OptionKind;
+  return {
+      {"verify_level", "--level", "HOLDFAST_VERIFY_LEVEL", "verify_level", choice, "LEVEL", "deep",
+       kVerify, kVerifyGroup, "how much is proven", {"quick", "deep", "restore"}},
+      {"all", "--all", "", "", flag, "", "", kVerify, kVerifyGroup, "every backup of the store"},
+      {"to", "--to", "HOLDFAST_TO_URL", "", url, "URL", "", kRestore, kRestoreGroup,
+       "the server to restore to, and the database if it names one; else the source's server; a "
+       "password belongs into HOLDFAST_TO_URL, PGPASSWORD or ~/.pgpass, not on the command line"},
+      {"database", "--database", "", "", text, "NAME", "", kRestore, kRestoreGroup,
+       "the database to restore into; else <database>_restored_<time>"},
+      {"tables", "--table", "", "", list, "TABLE", "", kRestore, kRestoreGroup,
+       "only this table (visits or public.visits); may be repeated"},
+      {"confirm", "--confirm", "", "", text, "NAME", "", kRestore, kRestoreGroup,
+       "replace the live database of this name, after a safety backup"},
+      {"no_owner", "--no-owner", "", "", flag, "", "", kRestore, kRestoreGroup,
+       "do not restore who owns what"},
+      {"no_privileges", "--no-privileges", "", "", flag, "", "", kRestore, kRestoreGroup,
+       "do not restore GRANTs"},
+      {"read_back", "--read-back", "HOLDFAST_READ_BACK", "read_back", choice, "HOW", "full", kRestore,
+       kRestoreGroup,
+       "full: every restored row is read back and compared; counts: the server's counts are",
+       {"full", "counts"}},
+  };
+}
+
+std::vector<Option> output_options() {
+  using enum OptionKind;
+  return {
+      {"json", "--json", "", "", flag, "", "", kEveryCommand, kOutputGroup,
+       "one JSON document on standard output; everything else on standard error"},
+      {"quiet", "--quiet", "", "", flag, "", "", kEveryCommand, kOutputGroup,
+       "say only the result, warnings and errors"},
+      {"no_color", "--no-color", "NO_COLOR", "", flag, "", "", kEveryCommand, kOutputGroup,
+       "no colours"},
+      {"help", "--help", "", "", flag, "", "", kEveryCommand, kOutputGroup, "show help (also -h)"},
+  };
+}
+
+std::vector<Option> later_options() {
+  using enum OptionKind;
+  return {
+      {"neon_api_key", "", "NEON_API_KEY", "", secret, "KEY", "", 0, kLaterGroup,
+       "Neon's API key: branch backups are not in this version yet, and asking for one says so"},
+      {"neon_project_id", "", "NEON_PROJECT_ID", "neon_project_id", text, "ID", "", 0, kLaterGroup,
+       "the Neon project whose branches are backed up"},
+      {"neon_api_host", "", "NEON_API_HOST", "neon_api_host", text, "URL",
+       "https://console.neon.tech/api/v2", 0, kLaterGroup, "where the Neon API is"},
+      {"s3_bucket", "", "S3_BACKUP_BUCKET", "s3_bucket", text, "BUCKET", "", 0, kLaterGroup,
+       "the bucket that gets a copy of each dump: the S3 store is not in this version yet; if this is "
+       "set, the dump is kept locally and the run ends with exit code 3"},
+      {"aws_access_key_id", "", "AWS_ACCESS_KEY_ID", "", secret, "ID", "", 0, kLaterGroup,
+       "login of the bucket"},
+      {"aws_secret_access_key", "", "AWS_SECRET_ACCESS_KEY", "", secret, "KEY", "", 0, kLaterGroup,
+       "login of the bucket"},
+      {"retention_days", "", "BACKUP_RETENTION_DAYS", "retention_days", number, "DAYS", "30", 0,
+       kLaterGroup, "for how long every backup is kept; nothing is deleted in this version",
+       {}, 1, 36500},
+      {"retention_months", "", "MONTHLY_RETENTION_MONTHS", "retention_months", number, "MONTHS", "12",
+       0, kLaterGroup, "for how long one backup a month is kept; nothing is deleted in this version",
+       {}, 0, 1200},
+      {"encryption_key", "", "BACKUP_ENCRYPTION_KEY", "", secret, "KEY", "", 0, kLaterGroup,
+       "the original script read it and encrypted nothing; `backup` refuses to run while it is set, so "
+       "that nobody believes that dumps are encrypted"},
+  };
+}
+
+std::string lower(std::string_view text) {
+  std::string result(text);
+  std::transform(result.begin(), result.end(), result.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return result;
+}
+
+}  // namespace
+
+const std::vector<CommandInfo>& command_table() {
+  static const std::vector<CommandInfo> table = make_commands();
+  return table;
+}
+
+const std::vector<Option>& option_table() {
+  static const std::vector<Option> table = [] {
+    std::vector<Option> all;
+    for (auto make : {source_options, backup_options, verify_and_restore_options, output_options,
+                      later_options})
+      for (Option& option : make()) all.push_back(std::move(option));
+    return all;
+  }();
+  return table;
+}
+
+const CommandInfo* find_command(std::string_view name) {
+  for (const CommandInfo& command : command_table())
+    if (command.name == name) return &command;
+  return nullptr;
+}
+
+const Option* find_option(std::string_view name) {
+  for (const Option& option : option_table())
+    if (option.name == name) return &option;
+  return nullptr;
+}
+
+std::string suggest(std::string_view word, const std::vector<std::string>& known) {
+  std::string lowered = lower(word);
+  if (std::string near = nearest_word(lowered, known); !near.empty()) return near;
+  constexpr size_t kBeginningMin = 4;  // shorter beginnings fit too much
+  for (const std::string& candidate : known) {
+    size_t same = 0;
+    while (same < lowered.size() && same < candidate.size() && lowered[same] == candidate[same])
+      ++same;
+    size_t needed = candidate.starts_with("--") ? kBeginningMin + 2 : kBeginningMin;
+    if (same >= needed && same * 2 >= lowered.size()) return candidate;
+  }
+  return {};
+}
+
+std::string did_you_mean(std::string_view word, const std::vector<std::string>& known) {
+  std::string near = suggest(word, known);
+  return near.empty() ? "" : fmt::format(" (did you mean '{}'?)", near);
+}
+
+}  // namespace holdfast
