@@ -26,7 +26,9 @@ CivilTime to_civil(UtcTime time) {
 
 // `pattern` has a digit place as 'd' and every other character literally; 23 characters and a Z.
 UtcTime parse_pattern(std::string_view text, std::string_view pattern) {
-  auto fail = [&] { return Error(ErrorCode::invalid, fmt::format("'{}' is not a UTC time", text)); };
+  auto fail = [&] {
+    return Error(ErrorCode::invalid, fmt::format("'{}' is not a UTC time", text));
+  };
   if (text.size() != pattern.size()) throw fail();
   int numbers[7] = {};
   size_t field = 0;

@@ -12,6 +12,8 @@
 namespace holdfast {
 namespace {
 
+constexpr int kPositionalsMax = 100;  // those too many are refused by refuse_extra
+
 // What CLI11 fills in; must outlive the parse.
 struct Slots {
   std::map<const Option*, std::vector<std::string>> values;
@@ -65,23 +67,26 @@ std::string owners_of(const std::string& flag) {
   std::string word = extra.substr(0, extra.find('='));
   if (word.size() > 1 && word[0] == '-') {
     if (word == "--database-url" || word == "--url")
-      throw Error(ErrorCode::invalid, fmt::format("there is no {}", word),
-                  "put the URL into DATABASE_URL, DATABASE_URL_FILE or holdfast.toml: the command line "
-                  "can be read by every user of this machine");
+      throw Error(
+          ErrorCode::invalid, fmt::format("there is no {}", word),
+          "put the URL into DATABASE_URL, DATABASE_URL_FILE or holdfast.toml: the command line "
+          "can be read by every user of this machine");
     std::string owners = owners_of(word);
     if (!owners.empty() && command != nullptr)
-      throw Error(ErrorCode::invalid,
-                  fmt::format("{} is not an option of {}", word, command->name),
+      throw Error(ErrorCode::invalid, fmt::format("{} is not an option of {}", word, command->name),
                   fmt::format("it is one of: {}", owners));
-    throw Error(ErrorCode::invalid,
-                fmt::format("unknown option {}{}", shown(word), did_you_mean(word, flags_of(command))),
-                help_hint(command));
+    throw Error(
+        ErrorCode::invalid,
+        fmt::format("unknown option {}{}", shown(word), did_you_mean(word, flags_of(command))),
+        help_hint(command));
   }
   if (command == nullptr)
-    throw Error(ErrorCode::invalid,
-                fmt::format("unknown command {}{}", shown(extra), did_you_mean(extra, command_names())),
-                help_hint(nullptr));
-  throw Error(ErrorCode::invalid, fmt::format("{}: unexpected argument {}", command->name, shown(extra)),
+    throw Error(
+        ErrorCode::invalid,
+        fmt::format("unknown command {}{}", shown(extra), did_you_mean(extra, command_names())),
+        help_hint(nullptr));
+  throw Error(ErrorCode::invalid,
+              fmt::format("{}: unexpected argument {}", command->name, shown(extra)),
               help_hint(command));
 }
 
@@ -93,8 +98,8 @@ Arguments collect(const CommandInfo* command, Slots& slots) {
   for (auto& [option, values] : slots.values) {
     if (values.empty()) continue;
     if (values.size() > 1 && option->kind != OptionKind::list)
-      throw Error(ErrorCode::invalid, fmt::format("{} is given {} times", option->flag, values.size()),
-                  "give it once");
+      throw Error(ErrorCode::invalid,
+                  fmt::format("{} is given {} times", option->flag, values.size()), "give it once");
     arguments.values[option->name] = values;
   }
   for (auto& [option, set] : slots.flags)
@@ -106,8 +111,8 @@ Arguments collect(const CommandInfo* command, Slots& slots) {
 }  // namespace
 
 std::string shown(const std::string& word) {
-  bool may_hold_secret = word.find("://") != std::string::npos ||
-                         word.find("password") != std::string::npos;
+  bool may_hold_secret =
+      word.find("://") != std::string::npos || word.find("password") != std::string::npos;
   return may_hold_secret ? "(not repeated here: it may hold a password)"
                          : fmt::format("'{}'", printable(word, 100));
 }
@@ -129,8 +134,7 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     command->set_help_flag();
     commands[command] = &info;
     if (info.arguments_max > 0)
-      command->add_option("arguments", slots.positionals)
-          ->expected(0, static_cast<int>(info.arguments_max));
+      command->add_option("arguments", slots.positionals)->expected(0, kPositionalsMax);
     for (const Option& option : option_table())
       if (!option.flag.empty() && option.commands != kEveryCommand &&
           (option.commands & info.bit) != 0)
@@ -149,10 +153,14 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     for (const std::string& flag : flags_of(nullptr))
       if (what.starts_with(flag + ":") && what.find("required") != std::string::npos)
         what = flag + " needs a value";
+    if (what.find("disallowed flag override") != std::string::npos)
+      what = "--" + what.substr(0, what.find(' ')) + " takes no value";
     throw Error(ErrorCode::invalid, printable(what, 200), help_hint(chosen()));
   }
   const CommandInfo* command = chosen();
   if (auto extras = app.remaining(true); !extras.empty()) refuse_extra(extras.front(), command);
+  if (command != nullptr && slots.positionals.size() > command->arguments_max)
+    refuse_extra(slots.positionals[command->arguments_max], command);
   return collect(command, slots);
 }
 

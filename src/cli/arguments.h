@@ -1,6 +1,6 @@
-// The command line, taken apart by the option table into a command, its arguments and the raw values
-// of its options. Values are checked later, in config.cc, together with those of the environment and
-// the file, so that all three are held to the same rules.
+// The command line, taken apart by the option table into a command, its arguments and the raw
+// values of its options. Values are checked later, in config.cc, together with those of the
+// environment and the file, so that all three are held to the same rules.
 //
 // A password must not stand on a command line, where every user of the machine can read it: a URL
 // with one is refused, and no error repeats an argument that may hold one.

@@ -28,8 +28,8 @@ TEST(OptionTable, NamesFlagsVariablesAndKeysAreUnique) {
   std::set<std::string> names, variables, keys;
   for (const Option& option : option_table()) {
     EXPECT_TRUE(names.insert(option.name).second) << option.name;
-    if (!option.variable.empty()) EXPECT_TRUE(variables.insert(option.variable).second);
-    if (!option.key.empty()) EXPECT_TRUE(keys.insert(option.key).second);
+    EXPECT_TRUE(option.variable.empty() || variables.insert(option.variable).second);
+    EXPECT_TRUE(option.key.empty() || keys.insert(option.key).second);
     EXPECT_EQ(option.commands != 0, !option.flag.empty()) << option.name;
     EXPECT_EQ(option.kind == OptionKind::choice, !option.choices.empty()) << option.name;
     EXPECT_FALSE(option.help.empty()) << option.name;
@@ -37,17 +37,17 @@ TEST(OptionTable, NamesFlagsVariablesAndKeysAreUnique) {
   for (const CommandInfo& command : command_table()) {
     std::set<std::string> flags;
     for (const Option& option : option_table())
-      if ((option.commands & command.bit) != 0)
-        EXPECT_TRUE(flags.insert(option.flag).second) << command.name << option.flag;
+      EXPECT_TRUE((option.commands & command.bit) == 0 || flags.insert(option.flag).second)
+          << command.name << option.flag;
   }
 }
 
 TEST(OptionTable, EveryVariableOfTheOriginalScriptKeepsItsNameAndDefault) {
   std::map<std::string, std::string> defaults;
   for (const Option& option : option_table()) defaults[option.variable] = option.default_text;
-  for (const char* name : {"NEON_API_KEY", "NEON_PROJECT_ID", "NEON_API_HOST", "DATABASE_URL",
-                           "S3_BACKUP_BUCKET", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
-                           "BACKUP_ENCRYPTION_KEY"})
+  for (const char* name :
+       {"NEON_API_KEY", "NEON_PROJECT_ID", "NEON_API_HOST", "DATABASE_URL", "S3_BACKUP_BUCKET",
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "BACKUP_ENCRYPTION_KEY"})
     EXPECT_EQ(defaults.count(name), 1u) << name;
   EXPECT_EQ(defaults["BACKUP_DIR"], "/var/backups/care-commons");
   EXPECT_EQ(defaults["BACKUP_RETENTION_DAYS"], "30");
@@ -55,7 +55,8 @@ TEST(OptionTable, EveryVariableOfTheOriginalScriptKeepsItsNameAndDefault) {
 }
 
 TEST(Arguments, TakesOptionsOnBothSidesOfTheCommand) {
-  Arguments found = parse_arguments({"--dir", "/d", "verify", "latest", "--json", "--level", "quick"});
+  Arguments found =
+      parse_arguments({"--dir", "/d", "verify", "latest", "--json", "--level", "quick"});
   ASSERT_NE(found.command, nullptr);
   EXPECT_EQ(found.command->name, "verify");
   EXPECT_THAT(found.positionals, ElementsAre("latest"));
@@ -97,14 +98,19 @@ TEST(Arguments, WhatIsWrongIsNamedWithTheNearestRight) {
   EXPECT_THAT(failure_of({"verify", "a", "b"}), HasSubstr("unexpected argument 'b'"));
   EXPECT_THAT(failure_of({"backup", "--jobs"}), HasSubstr("--jobs needs a value"));
   EXPECT_THAT(failure_of({"backup", "--jobs", "1", "--jobs", "2"}), HasSubstr("given 2 times"));
+  EXPECT_THAT(failure_of({"list", "--json=3"}), HasSubstr("--json takes no value"));
   EXPECT_THAT(failure_of({"backup", "-x"}), HasSubstr("unknown option '-x'"));
 }
 
 TEST(Arguments, AnErrorRepeatsNoUrl) {
   std::string url = "postgresql://u:s3cr3t@h/d";
-  for (const auto& words : std::vector<std::vector<std::string>>{
-           {"backup", url}, {url}, {"backup", "--database-url", url}, {"backup", "--url=" + url},
-           {"verify", "a", url}, {"backup", "--databaseurl=" + url}})
+  for (const auto& words :
+       std::vector<std::vector<std::string>>{{"backup", url},
+                                             {url},
+                                             {"backup", "--database-url", url},
+                                             {"backup", "--url=" + url},
+                                             {"verify", "a", url},
+                                             {"backup", "--databaseurl=" + url}})
     EXPECT_THAT(failure_of(words), Not(HasSubstr("s3cr3t")));
   EXPECT_THAT(failure_of({"backup", "--database-url", url}), HasSubstr("DATABASE_URL"));
 }

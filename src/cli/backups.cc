@@ -96,7 +96,8 @@ VerifyReport prove(ObjectStore& store, const Backup& backup, const VerifyOptions
   try {
     record_proof(store, backup.id, proof_of(report, run.clock));
   } catch (const Error& error) {
-    run.log.warning(fmt::format("the proof of {} could not be recorded: {}", backup.id, error.what()));
+    run.log.warning(
+        fmt::format("the proof of {} could not be recorded: {}", backup.id, error.what()));
   }
   return report;
 }

@@ -16,10 +16,11 @@ constexpr size_t kProblemsShown = 20;
 // What is asked for and cannot be done in this version, before anything is touched.
 void refuse_what_is_not_built(const Config& config) {
   if (config.given("encryption_key"))
-    throw Error(ErrorCode::unsupported,
-                "BACKUP_ENCRYPTION_KEY is set, but dumps are not encrypted in this version",
-                "unset BACKUP_ENCRYPTION_KEY if plain dumps in a protected folder will do (the original "
-                "script read it and encrypted nothing)");
+    throw Error(
+        ErrorCode::unsupported,
+        "BACKUP_ENCRYPTION_KEY is set, but dumps are not encrypted in this version",
+        "unset BACKUP_ENCRYPTION_KEY if plain dumps in a protected folder will do (the original "
+        "script read it and encrypted nothing)");
   if (config.text("type") == "branch")
     throw Error(ErrorCode::unsupported, "branch backups are not in this version yet",
                 "use --type dump");
@@ -64,8 +65,8 @@ void make_dump(CommandContext& context, ObjectStore& store, LegOutcome& leg) {
   StoreLock lock(config, store, context.run);
   context.run.progress.phase("checking");
   std::vector<Finding> findings = preflight(options, &store, context.run);
-  context.console.finish_phase();
   require_preflight(findings, context.run);
+  context.console.finish_phase();
 
   Manifest manifest = run_dump(options, store, context.run);
   context.console.finish_phase();
@@ -105,8 +106,7 @@ LegOutcome dump_leg(CommandContext& context) {
   if (leg.id.empty()) return leg;
   leg.stores.push_back({store->location(), std::nullopt});
   if (!context.config.given("s3_bucket")) return leg;
-  Error no_s3(ErrorCode::partial,
-              "the S3 store is not in this version yet; the local copy is safe",
+  Error no_s3(ErrorCode::partial, "the S3 store is not in this version yet; the local copy is safe",
               "unset S3_BACKUP_BUCKET, or copy the files yourself: aws s3 cp");
   leg.stores.push_back({"s3://" + context.config.text("s3_bucket"), no_s3});
   if (!leg.error) leg.error = no_s3;
@@ -123,10 +123,10 @@ std::optional<LegOutcome> branch_leg(const Config& config) {
     leg.error = Error(ErrorCode::partial, "branch backups are not in this version yet",
                       "use --type dump, or unset NEON_API_KEY and NEON_PROJECT_ID");
   else
-    leg.error = Error(ErrorCode::partial,
-                      fmt::format("the branch leg is half configured: {} is not set",
-                                  key ? "NEON_PROJECT_ID" : "NEON_API_KEY"),
-                      "branch backups are not in this version yet: use --type dump, or unset both");
+    leg.error = Error(
+        ErrorCode::partial,
+        fmt::format("half configured: {} is not set", key ? "NEON_PROJECT_ID" : "NEON_API_KEY"),
+        "branch backups are not in this version yet: use --type dump, or unset both");
   return leg;
 }
 
@@ -145,10 +145,12 @@ int command_backup(CommandContext& context) {
     else
       notes.push_back("branch leg: not configured (set NEON_API_KEY and NEON_PROJECT_ID)");
   }
-  if (context.run.stop.stop_requested() && legs.front().error)
-    legs.front().error = Error(ErrorCode::cancelled, "interrupted");
+  std::optional<Error>& dump_error = legs.front().error;
+  if (context.run.stop.stop_requested() && dump_error && dump_error->code() != ErrorCode::corrupt)
+    dump_error = Error(ErrorCode::cancelled, "interrupted");
 
-  for (const std::string& note : notes) context.output.line(note);
+  if (!legs.front().id.empty())
+    for (const std::string& note : notes) context.output.line(note);
   context.output.document(backup_document(legs, notes));
   int exit_code = kExitDone;
   for (const LegOutcome& leg : legs) {

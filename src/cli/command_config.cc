@@ -16,8 +16,7 @@ int command_config(CommandContext& context) {
                                : fmt::format("config: unknown action {}", shown(action)),
                 "holdfast config show");
   context.output.document(config_document(config));
-  context.output.line(
-      fmt::format("file      {}", config.file().empty() ? "none" : config.file()));
+  context.output.line(fmt::format("file      {}", config.file().empty() ? "none" : config.file()));
   if (!config.source_names().empty())
     context.output.line(fmt::format("sources   {}", fmt::join(config.source_names(), ", ")));
   context.output.line(fmt::format("source    {}", config.source_name().empty()

@@ -1,5 +1,5 @@
-// holdfast doctor: the preflight of a backup, and what can be said of the configuration, each finding
-// with its next step.
+// holdfast doctor: the preflight of a backup, and what can be said of the configuration, each
+// finding with its next step.
 #include <fmt/format.h>
 
 #include "base/text.h"
@@ -99,8 +99,9 @@ int command_doctor(CommandContext& context) {
     show_finding(context.output, finding);
     failures += finding.level == FindingLevel::failure ? 1 : 0;
   }
-  context.output.verdict(failures == 0, failures == 0 ? "a backup can be made"
-                                                      : plural(failures, "failure") + " to correct");
+  context.output.verdict(failures == 0, failures == 0
+                                            ? "a backup can be made"
+                                            : plural(failures, "failure") + " to correct");
   return failures == 0 ? kExitDone : kExitFailed;
 }
 

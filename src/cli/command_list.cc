@@ -17,7 +17,8 @@ using Row = std::vector<std::string>;
 std::string proof_text(const Backup& backup) {
   if (!backup.proof) return "not proven";
   const Proof& proof = *backup.proof;
-  return fmt::format("{} {} {}", proof.level, proof.verdict, format_rfc3339(proof.at).substr(0, 10));
+  return fmt::format("{} {} {}", proof.level, proof.verdict,
+                     format_rfc3339(proof.at).substr(0, 10));
 }
 
 Row row_of(const Backup& backup) {
@@ -33,8 +34,9 @@ Row row_of(const Backup& backup) {
 
 // Columns of characters, not bytes: names may be of any language.
 size_t width_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 void show_table(Output& output, const std::vector<Row>& rows) {

@@ -42,7 +42,8 @@ Conninfo server_of(const Config& config) {
     return with_context(config.setting("to").origin,
                         [&] { return Conninfo::parse(config.secret("to").reveal()); });
   if (!config.has_database())
-    throw Error(ErrorCode::invalid, "no server to restore to: neither --to nor DATABASE_URL is given",
+    throw Error(ErrorCode::invalid,
+                "no server to restore to: neither --to nor DATABASE_URL is given",
                 "name one: --to postgresql://user@host/");
   return config.source_conninfo();
 }
@@ -83,8 +84,7 @@ RestoreOptions restore_options(const Config& config, const Target& target) {
 std::string make_safety_backup(CommandContext& context, const Target& target) {
   std::unique_ptr<ObjectStore> store = open_store(context.config);
   StoreLock lock(context.config, *store, context.run);
-  DumpOptions options =
-      dump_options(context.config, target.server.with("dbname", target.database));
+  DumpOptions options = dump_options(context.config, target.server.with("dbname", target.database));
   options.schemas.clear();
   options.exclude_schemas.clear();
   options.exclude_table_data.clear();
@@ -137,9 +137,9 @@ void show_report(Output& output, const RestoreReport& report, const Conninfo& se
                  const std::string& compared) {
   Conninfo there = server.with("dbname", report.database);
   bool good = report.verdict == Verdict::pass || report.verdict == Verdict::pass_with_notes;
-  output.verdict(good, fmt::format("RESTORED {} · {} · {} · {}", plural(report.tables, "table"),
-                                   plural(report.rows, "row"), compared,
-                                   human_seconds(report.seconds)));
+  output.verdict(good,
+                 fmt::format("RESTORED {} · {} · {} · {}", plural(report.tables, "table"),
+                             plural(report.rows, "row"), compared, human_seconds(report.seconds)));
   output.line(fmt::format("  database    {} ({})", printable(report.database), there.display()));
   std::string phases;
   for (const RestorePhase& phase : report.phases)
@@ -154,7 +154,8 @@ void show_report(Output& output, const RestoreReport& report, const Conninfo& se
   output.line(fmt::format("  the old one is kept as {}; when it is no longer needed:",
                           printable(*report.kept_old_as)));
   output.line(fmt::format("              dropdb --maintenance-db={} {}",
-                          quoted_for_shell(there.display()), quoted_for_shell(*report.kept_old_as)));
+                          quoted_for_shell(there.display()),
+                          quoted_for_shell(*report.kept_old_as)));
 }
 
 struct Chosen {
@@ -189,8 +190,8 @@ Chosen choose_backup(CommandContext& context) {
 
 std::string restored_name(const std::string& database, UtcTime now) {
   std::string time = format_name_time(now);  // 2026-11-23T02-00-00-000Z
-  std::string suffix = "_restored_" + time.substr(0, 4) + time.substr(5, 2) + time.substr(8, 2) + "_" +
-                       time.substr(11, 2) + time.substr(14, 2) + time.substr(17, 2);
+  std::string suffix = "_restored_" + time.substr(0, 4) + time.substr(5, 2) + time.substr(8, 2) +
+                       "_" + time.substr(11, 2) + time.substr(14, 2) + time.substr(17, 2);
   size_t size = std::min(database.size(), kDatabaseNameBytesMax - suffix.size());
   while (size > 0 && size < database.size() &&
          (static_cast<unsigned char>(database[size]) & 0xC0) == 0x80)
@@ -216,12 +217,12 @@ int command_restore(CommandContext& context) {
   context.console.finish_phase();
 
   Conninfo there = target.server.with("dbname", report.database);
-  context.output.document(
-      restore_document(chosen.backup.id, report, there.display(), safety_id));
+  context.output.document(restore_document(chosen.backup.id, report, there.display(), safety_id));
   show_report(context.output, report, target.server,
               how_compared(report, chosen.store != nullptr, options.read_back == ReadBack::counts));
   if (!safety_id.empty())
-    context.output.line(fmt::format("  the safety backup of the old one is {}", safety_id));
+    context.output.line(
+        fmt::format("  the safety backup of the old one is {}: it is now the latest", safety_id));
   if (report.verdict == Verdict::fail) return kExitDamage;
   return report.verdict == Verdict::inconclusive ? kExitFailed : kExitDone;
 }

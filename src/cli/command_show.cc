@@ -32,24 +32,25 @@ void show_manifest(Output& output, const Backup& backup, const std::string& loca
                          manifest.archive_version));
   show_field(output, "sha256", manifest.archive_sha256);
   show_field(output, "globals", manifest.globals_object.value_or("none"));
-  show_field(output, "made by", fmt::format("holdfast {}, pg_dump {}", manifest.holdfast_version,
-                                            manifest.pg_dump_version));
+  show_field(
+      output, "made by",
+      fmt::format("holdfast {}, pg_dump {}", manifest.holdfast_version, manifest.pg_dump_version));
   std::string extensions, excluded;
   for (const ExtensionRecord& extension : manifest.extensions)
-    extensions += fmt::format("{}{} {}", extensions.empty() ? "" : ", ", extension.name,
-                              extension.version);
+    extensions +=
+        fmt::format("{}{} {}", extensions.empty() ? "" : ", ", extension.name, extension.version);
   for (const std::string& what : manifest.excluded)
     excluded += (excluded.empty() ? "" : ", ") + what;
   show_field(output, "extensions", extensions);
   show_field(output, "left out", excluded);
   show_field(output, "proof", proof_line(backup.proof));
-  show_field(output, "contents",
-             fmt::format("{}, {}, {} of text", plural(manifest.tables.size(), "table"),
-                         plural(manifest.total_rows(), "row"),
-                         human_bytes(manifest.total_text_bytes())));
+  show_field(
+      output, "contents",
+      fmt::format("{}, {}, {} of text", plural(manifest.tables.size(), "table"),
+                  plural(manifest.total_rows(), "row"), human_bytes(manifest.total_text_bytes())));
   for (const TableRecord& table : manifest.tables)
-    output.line(fmt::format("  {:>13} rows {:>10}  {}", table.sum.rows, human_bytes(table.text_bytes),
-                            printable(table.name)));
+    output.line(fmt::format("  {:>13} rows {:>10}  {}", table.sum.rows,
+                            human_bytes(table.text_bytes), printable(table.name)));
 }
 
 }  // namespace

@@ -58,8 +58,7 @@ VerifyReport prove_one_of_many(CommandContext& context, ObjectStore& store, cons
     VerifyReport report;
     report.id = backup.id;
     report.level = options.level;
-    report.verdict =
-        error.code() == ErrorCode::corrupt ? Verdict::fail : Verdict::inconclusive;
+    report.verdict = error.code() == ErrorCode::corrupt ? Verdict::fail : Verdict::inconclusive;
     report.problems.push_back({backup.id, error.what()});
     return report;
   }
@@ -87,7 +86,8 @@ std::vector<VerifyReport> verify_what_was_said(CommandContext& context,
   std::string said = context.argument_or("latest");
   if (context.config.flag("all")) {
     if (!context.arguments.empty())
-      throw Error(ErrorCode::invalid, fmt::format("verify: both --all and {} are given", shown(said)),
+      throw Error(ErrorCode::invalid,
+                  fmt::format("verify: both --all and {} are given", shown(said)),
                   "leave one of them out");
     return verify_all(context, options);
   }
@@ -103,8 +103,8 @@ void show_report(Output& output, const VerifyReport& report) {
   for (size_t i = 0; i < std::min(report.problems.size(), kProblemsShown); ++i)
     output.line(fmt::format("  {}: {}", report.problems[i].where, report.problems[i].what));
   if (report.problems.size() > kProblemsShown)
-    output.line(fmt::format("  and {} more (--json shows all)",
-                            report.problems.size() - kProblemsShown));
+    output.line(
+        fmt::format("  and {} more (--json shows all)", report.problems.size() - kProblemsShown));
   for (const std::string& note : report.notes) output.line("  note: " + note);
   output.verdict(report.ok(), report.closing_line());
 }

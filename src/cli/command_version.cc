@@ -28,8 +28,7 @@ int command_version(Output& output) {
   output.document(version_document(HOLDFAST_VERSION, libraries, formats));
   output.line(std::string("holdfast ") + HOLDFAST_VERSION);
   for (const auto& [name, version] : libraries) output.line(fmt::format("{:<10}{}", name, version));
-  for (const auto& [name, version] : formats)
-    output.line(fmt::format("{:<10}{}", name + "s", version));
+  for (const auto& [name, version] : formats) output.line(fmt::format("{:<10}{}", name, version));
   return kExitDone;
 }
 

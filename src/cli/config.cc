@@ -35,9 +35,9 @@ using Layer = std::map<const Option*, Given>;
 void check_value(const Option& option, const std::string& value, const std::string& place) {
   if (option.kind == OptionKind::choice &&
       std::find(option.choices.begin(), option.choices.end(), value) == option.choices.end())
-    throw invalid_at(place, fmt::format("{} is not one of {}{}", shown(value),
-                                        fmt::join(option.choices, ", "),
-                                        did_you_mean(value, option.choices)));
+    throw invalid_at(
+        place, fmt::format("{} is not one of {}{}", shown(value), fmt::join(option.choices, ", "),
+                           did_you_mean(value, option.choices)));
   if (option.kind == OptionKind::number) {
     int64_t number = 0;
     auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
@@ -104,22 +104,29 @@ const Option& option_of_key(const std::string& key, const std::string& place) {
       throw invalid_at(place, fmt::format("'{}' does not belong into a file", key),
                        fmt::format("set the environment variable {}", option.variable));
   }
-  throw invalid_at(place, fmt::format("unknown key '{}'{}", printable(key, 60),
-                                      did_you_mean(key, toml_keys())));
+  throw invalid_at(
+      place, fmt::format("unknown key '{}'{}", printable(key, 60), did_you_mean(key, toml_keys())));
 }
 
 void check_type(const Option& option, const TomlEntry& entry, const std::string& place) {
   TomlType wanted = TomlType::text;
   const char* wanted_name = "text";
   switch (option.kind) {
-    case OptionKind::number: wanted = TomlType::number, wanted_name = "a whole number"; break;
-    case OptionKind::list: wanted = TomlType::list, wanted_name = "a list of texts"; break;
-    case OptionKind::flag: wanted = TomlType::boolean, wanted_name = "true or false"; break;
-    default: break;
+    case OptionKind::number:
+      wanted = TomlType::number, wanted_name = "a whole number";
+      break;
+    case OptionKind::list:
+      wanted = TomlType::list, wanted_name = "a list of texts";
+      break;
+    case OptionKind::flag:
+      wanted = TomlType::boolean, wanted_name = "true or false";
+      break;
+    default:
+      break;
   }
   if (entry.type != wanted)
-    throw invalid_at(place, fmt::format("{} must be {}, not {}", entry.key, wanted_name,
-                                        entry.type_name));
+    throw invalid_at(place,
+                     fmt::format("{} must be {}, not {}", entry.key, wanted_name, entry.type_name));
 }
 
 Layer file_layer(const std::vector<TomlEntry>& entries, const std::string& file) {
@@ -128,7 +135,8 @@ Layer file_layer(const std::vector<TomlEntry>& entries, const std::string& file)
     std::string place = fmt::format("{}:{}", file, entry.line);
     const Option& option = option_of_key(entry.key, place);
     check_type(option, entry, place);
-    for (const std::string& value : entry.values) check_value(option, value, place + ": " + entry.key);
+    for (const std::string& value : entry.values)
+      check_value(option, value, place + ": " + entry.key);
     layer[&option] = {entry.values, place};
   }
   return layer;
@@ -147,7 +155,8 @@ void find_passwords(const Layer& layer, std::vector<std::string>& places) {
 }
 
 // The configuration file: named, or the first that is there. "" if there is none.
-std::string locate_file(const Layer& flags, const Environment& environment, const Layer& variables) {
+std::string locate_file(const Layer& flags, const Environment& environment,
+                        const Layer& variables) {
   const Option* option = find_option("config");
   for (const Layer* layer : {&flags, &variables})
     if (auto named = layer->find(option); named != layer->end()) {
@@ -197,9 +206,10 @@ void choose_one_database(std::vector<Layer>& layers) {
   bool decided = false;
   for (Layer& layer : layers) {
     if (layer.count(url) > 0 && layer.count(file) > 0)
-      throw invalid_at(layer[file].origin,
-                       fmt::format("both {} and {} are given", layer[url].origin, layer[file].origin),
-                       "keep one of the two");
+      throw invalid_at(
+          layer[file].origin,
+          fmt::format("both {} and {} are given", layer[url].origin, layer[file].origin),
+          "keep one of the two");
     if (decided) {
       layer.erase(url);
       layer.erase(file);
@@ -239,10 +249,11 @@ Config Config::load(const Arguments& arguments, const Environment& environment) 
     const std::string& name = asked->values.front();
     bool unnamed = names.empty() && name == "default";
     if (!unnamed && sources.count(name) == 0)
-      throw invalid_at(asked->origin,
-                       fmt::format("there is no source {}{}", shown(name), did_you_mean(name, names)),
-                       names.empty() ? "sources are tables [source.NAME] in holdfast.toml"
-                                     : fmt::format("sources: {}", fmt::join(names, ", ")));
+      throw invalid_at(
+          asked->origin,
+          fmt::format("there is no source {}{}", shown(name), did_you_mean(name, names)),
+          names.empty() ? "sources are tables [source.NAME] in holdfast.toml"
+                        : fmt::format("sources: {}", fmt::join(names, ", ")));
     config.source_name_ = name;
     config.source_chosen_by_name_ = !unnamed;
   } else if (names.size() == 1) {
@@ -251,8 +262,8 @@ Config Config::load(const Arguments& arguments, const Environment& environment) 
     config.source_name_.clear();
   }
 
-  std::vector<Layer> layers = {std::move(flags), std::move(variables),
-                               sources[config.source_name_], std::move(top)};
+  std::vector<Layer> layers = {std::move(flags), std::move(variables), sources[config.source_name_],
+                               std::move(top)};
   const Option* url = find_option("database_url");
   std::string url_in_source = layers[2].count(url) > 0 ? layers[2][url].origin : "";
   choose_one_database(layers);
@@ -263,8 +274,7 @@ Config Config::load(const Arguments& arguments, const Environment& environment) 
         given = &found->second;
     Given by_default{{}, "default"};
     if (!option.default_text.empty()) by_default.values = {option.default_text};
-    config.settings_.push_back(
-        make_setting(option, given ? *given : by_default, given == nullptr));
+    config.settings_.push_back(make_setting(option, given ? *given : by_default, given == nullptr));
   }
   config.warn_about_file_mode(passwords);
   config.warn_about_overrides(url_in_source);
@@ -282,7 +292,9 @@ std::string Config::text(std::string_view name) const {
   return found.values.empty() ? std::string() : found.values.front();
 }
 
-int64_t Config::number(std::string_view name) const { return std::stoll(text(name)); }
+int64_t Config::number(std::string_view name) const {
+  return std::stoll(text(name));
+}
 
 const std::vector<std::string>& Config::list(std::string_view name) const {
   return setting(name).values;
@@ -298,9 +310,10 @@ void Config::require_source() const {
 Conninfo Config::source_conninfo() const {
   require_source();
   if (!has_database())
-    throw Error(ErrorCode::invalid, "no database is configured: DATABASE_URL is not set",
-                "set DATABASE_URL=postgresql://user@host/database (or DATABASE_URL_FILE, or database_url "
-                "in holdfast.toml)");
+    throw Error(
+        ErrorCode::invalid, "no database is configured: DATABASE_URL is not set",
+        "set DATABASE_URL=postgresql://user@host/database (or DATABASE_URL_FILE, or database_url "
+        "in holdfast.toml)");
   const Setting& url = setting("database_url");
   const Setting& url_file = setting("database_url_file");
   Conninfo conninfo =
@@ -317,9 +330,10 @@ void Config::warn_about_file_mode(const std::vector<std::string>& places) {
   struct stat info;
   if (places.empty() || ::stat(file_.c_str(), &info) != 0) return;
   if ((info.st_mode & (S_IRGRP | S_IROTH)) == 0) return;
-  warnings_.push_back(fmt::format(
-      "{} holds a password and can be read by other users (hint: chmod 600 {}, or use password_file)",
-      places.front(), file_));
+  warnings_.push_back(
+      fmt::format("{} holds a password and can be read by other users (hint: chmod 600 {}, or use "
+                  "password_file)",
+                  places.front(), file_));
 }
 
 void Config::warn_about_overrides(const std::string& source_url_place) {

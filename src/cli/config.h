@@ -1,10 +1,10 @@
 // The effective configuration: for every row of the option table its value and where that comes
-// from. Flags beat the environment, the environment beats holdfast.toml ([source.NAME] before the top
-// level), the file beats defaults.
+// from. Flags beat the environment, the environment beats holdfast.toml ([source.NAME] before the
+// top level), the file beats defaults.
 //
-// Strict: an unknown key, a value of the wrong kind or out of range is Error(invalid) that names its
-// place, and nothing is done then. An empty environment variable counts as not set (that is how CI
-// systems pass secrets that do not exist). Secrets are kept as Secret and leave by secret() or
+// Strict: an unknown key, a value of the wrong kind or out of range is Error(invalid) that names
+// its place, and nothing is done then. An empty environment variable counts as not set (that is how
+// CI systems pass secrets that do not exist). Secrets are kept as Secret and leave by secret() or
 // source_conninfo() only. Immutable once loaded.
 #pragma once
 

@@ -86,10 +86,12 @@ TEST_F(ConfigTest, UnknownKeysNameTheLineAndTheNearestKey) {
   EXPECT_THAT(failure(), HasSubstr("holdfast.toml:2: unknown key 'databse_url' (did you mean "
                                    "'database_url'?)"));
   write_toml("[sources.care]\ndir = 'x'\n");
-  EXPECT_THAT(failure(), HasSubstr("holdfast.toml:1: unknown key 'sources' (did you mean 'source'?)"));
+  EXPECT_THAT(failure(),
+              HasSubstr("holdfast.toml:1: unknown key 'sources' (did you mean 'source'?)"));
   // A source that is not used is held to the same rules.
   write_toml("[source.a]\n[source.b]\nlevl = 3\n");
-  EXPECT_THAT(failure({"backup", "--source", "a"}), HasSubstr("holdfast.toml:3: unknown key 'levl'"));
+  EXPECT_THAT(failure({"backup", "--source", "a"}),
+              HasSubstr("holdfast.toml:3: unknown key 'levl'"));
 }
 
 TEST_F(ConfigTest, WrongTypesAndValuesNameTheirPlace) {
@@ -98,9 +100,11 @@ TEST_F(ConfigTest, WrongTypesAndValuesNameTheirPlace) {
   write_toml("exclude_table_data = 'a'\n");
   EXPECT_THAT(failure(), HasSubstr("must be a list of texts, not text"));
   write_toml("schemas = ['a', 3]\n");
-  EXPECT_THAT(failure(), HasSubstr("must be a list of texts, not a list with a whole number in it"));
+  EXPECT_THAT(failure(),
+              HasSubstr("must be a list of texts, not a list with a whole number in it"));
   write_toml("jobs = 65\n");
-  EXPECT_THAT(failure(), HasSubstr("holdfast.toml:1: jobs: '65' is not a whole number from 0 to 64"));
+  EXPECT_THAT(failure(),
+              HasSubstr("holdfast.toml:1: jobs: '65' is not a whole number from 0 to 64"));
   write_toml("compression = 'gz'\n");
   EXPECT_THAT(failure(), HasSubstr("'gz' is not one of auto, gzip, zstd (did you mean 'gzip'?)"));
   write_toml("jobs = [\n");
@@ -140,8 +144,9 @@ TEST_F(ConfigTest, ASourceMustBeChosenAmongSeveral) {
   EXPECT_EQ(load({"backup", "--source", "billing"}).text("dir"), "/billing");
   environment_["HOLDFAST_SOURCE"] = "care";
   EXPECT_EQ(load().text("dir"), "/care");
-  EXPECT_THAT(failure({"backup", "--source", "bilin"}),
-              HasSubstr("there is no source 'bilin' (did you mean 'billing'?) | sources: care, billing"));
+  EXPECT_THAT(
+      failure({"backup", "--source", "bilin"}),
+      HasSubstr("there is no source 'bilin' (did you mean 'billing'?) | sources: care, billing"));
 }
 
 TEST_F(ConfigTest, TheDatabaseComesFromVariableOrFile) {

@@ -19,9 +19,9 @@ namespace holdfast {
 
 struct ConsoleOptions {
   int fd = 2;
-  bool live = false;    // redraw a line; else plain lines
+  bool live = false;  // redraw a line; else plain lines
   bool color = false;
-  bool quiet = false;   // no info lines, no progress
+  bool quiet = false;  // no info lines, no progress
 };
 
 // What suits standard error: live if it is a terminal that can, colour unless it is unwanted.

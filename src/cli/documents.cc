@@ -20,7 +20,9 @@ double rounded(double seconds) {
   return static_cast<double>(static_cast<int64_t>(seconds * 1000 + 0.5)) / 1000;
 }
 
-Json text_or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
 
 Json error_json(const Error& error) {
   return {{"code", error_code_name(error.code())},
@@ -82,17 +84,14 @@ Json manifest_json(const Manifest& manifest) {
   object["finished_at"] = format_rfc3339(manifest.finished_at);
   object["holdfast_version"] = manifest.holdfast_version;
   object["pg_dump_version"] = manifest.pg_dump_version;
-  object["archive"] = {{"object", manifest.archive_object},
-                       {"bytes", manifest.archive_bytes},
-                       {"sha256", manifest.archive_sha256},
-                       {"version", manifest.archive_version},
-                       {"compression", codec_name(manifest.codec)},
-                       {"entries", manifest.toc_entries}};
-  object["globals"] = manifest.globals_object
-                          ? Json({{"object", *manifest.globals_object},
-                                  {"bytes", manifest.globals_bytes},
-                                  {"sha256", manifest.globals_sha256}})
-                          : Json(nullptr);
+  object["archive"] = {
+      {"object", manifest.archive_object},         {"bytes", manifest.archive_bytes},
+      {"sha256", manifest.archive_sha256},         {"version", manifest.archive_version},
+      {"compression", codec_name(manifest.codec)}, {"entries", manifest.toc_entries}};
+  object["globals"] = manifest.globals_object ? Json({{"object", *manifest.globals_object},
+                                                      {"bytes", manifest.globals_bytes},
+                                                      {"sha256", manifest.globals_sha256}})
+                                              : Json(nullptr);
   object["encoding"] = manifest.encoding;
   object["schema_fingerprint"] = manifest.schema_fingerprint;
   object["excluded"] = manifest.excluded;
@@ -120,15 +119,16 @@ Json named_texts(const NamedTexts& texts) {
 
 }  // namespace
 
-std::string error_document(const Error& error) { return dump({{"error", error_json(error)}}); }
+std::string error_document(const Error& error) {
+  return dump({{"error", error_json(error)}});
+}
 
 std::string backup_document(const std::vector<LegOutcome>& legs,
                             const std::vector<std::string>& notes) {
   Json document = {{"results", Json::array()}};
   for (const LegOutcome& leg : legs) {
-    Json entry = {{"kind", leg.kind},
-                  {"id", text_or_null(leg.id)},
-                  {"status", leg.error ? "failed" : "ok"}};
+    Json entry = {
+        {"kind", leg.kind}, {"id", text_or_null(leg.id)}, {"status", leg.error ? "failed" : "ok"}};
     add_error(entry, leg.error);
     if (leg.bytes) entry["bytes"] = *leg.bytes;
     entry["seconds"] = rounded(leg.seconds);
@@ -268,9 +268,12 @@ std::optional<std::string> shown_value(const Setting& setting) {
 
 std::string_view finding_level_name(FindingLevel level) {
   switch (level) {
-    case FindingLevel::ok: return "ok";
-    case FindingLevel::note: return "note";
-    case FindingLevel::failure: return "failure";
+    case FindingLevel::ok:
+      return "ok";
+    case FindingLevel::note:
+      return "note";
+    case FindingLevel::failure:
+      return "failure";
   }
   return "failure";
 }

@@ -71,21 +71,37 @@ std::string global_options() {
 // A cell of a Markdown table.
 std::string cell(const std::string& text) {
   std::string result;
-  for (char c : text) result += c == '|' ? "\\|" : std::string(1, c);
+  for (char c : text) {
+    if (c == '|')
+      result += "\\|";
+    else if (c == '<')  // else a browser takes it for a tag
+      result += "&lt;";
+    else
+      result += c;
+  }
   return result;
 }
 
-std::string code(const std::string& text) { return text.empty() ? "" : "`" + text + "`"; }
+std::string code(const std::string& text) {
+  return text.empty() ? "" : "`" + text + "`";
+}
 
 std::string kind_text(const Option& option) {
   switch (option.kind) {
-    case OptionKind::number: return fmt::format("{} to {}", option.least, option.most);
-    case OptionKind::choice: return fmt::format("{}", fmt::join(option.choices, ", "));
-    case OptionKind::list: return "list of texts";
-    case OptionKind::flag: return "yes or no";
-    case OptionKind::secret: return "secret";
-    case OptionKind::url: return "URL, secret";
-    default: return "text";
+    case OptionKind::number:
+      return fmt::format("{} to {}", option.least, option.most);
+    case OptionKind::choice:
+      return fmt::format("{}", fmt::join(option.choices, ", "));
+    case OptionKind::list:
+      return "list of texts";
+    case OptionKind::flag:
+      return "yes or no";
+    case OptionKind::secret:
+      return "secret";
+    case OptionKind::url:
+      return "URL, secret";
+    default:
+      return "text";
   }
 }
 
@@ -117,13 +133,15 @@ std::string short_usage() {
   for (const CommandInfo& command : command_table())
     names += (names.empty() ? "" : ", ") + command.name;
   return fmt::format(
-      "usage: holdfast COMMAND [options]\ncommands: {}\nmore: holdfast help, holdfast help COMMAND\n",
+      "usage: holdfast COMMAND [options]\ncommands: {}\nmore: holdfast help, holdfast help "
+      "COMMAND\n",
       names);
 }
 
 std::string main_help() {
   std::string text =
-      "Holdfast keeps a PostgreSQL database recoverable: it dumps it fast, proves the dump, restores it.\n"
+      "Holdfast keeps a PostgreSQL database recoverable: it dumps it fast, proves the dump, "
+      "restores it.\n"
       "\nExamples:\n"
       "  export DATABASE_URL=postgresql://user@host/database BACKUP_DIR=/var/backups/care-commons\n"
       "  holdfast doctor                   what is missing before a backup can be made\n"
@@ -133,8 +151,8 @@ std::string main_help() {
       "  holdfast restore latest           into a new database, compared with the backup\n"
       "\nUsage: holdfast COMMAND [options]\n\nCommands:\n";
   for (const CommandInfo& command : command_table())
-    text += fmt::format("  {:<34}{}\n", command.name + (command.arguments.empty() ? "" : " ") +
-                                            command.arguments,
+    text += fmt::format("  {:<34}{}\n",
+                        command.name + (command.arguments.empty() ? "" : " ") + command.arguments,
                         command.summary);
   return text + global_options() + "\n" + kExitCodes +
          "Documentation: docs/ (docs/configuration.md has every setting, also as `holdfast help "
@@ -153,18 +171,25 @@ std::string command_help(const CommandInfo& command) {
 std::string configuration_reference() {
   std::string text =
       "# Configuration\n\n"
-      "<!-- Written by `holdfast help configuration` from the option table; a unit test compares them. -->\n"
+      "<!-- Written by `holdfast help configuration` from the option table; a unit test compares "
+      "them. -->\n"
       "\n"
-      "Flags beat the environment, the environment beats `holdfast.toml`, the file beats the defaults.\n"
-      "`holdfast config show` prints every setting with its value and where that comes from, without\n"
+      "Flags beat the environment, the environment beats `holdfast.toml`, the file beats the "
+      "defaults.\n"
+      "`holdfast config show` prints every setting with its value and where that comes from, "
+      "without\n"
       "secrets. An empty environment variable counts as not set.\n"
       "\n"
       "`holdfast.toml` is the file named by `--config` or `HOLDFAST_CONFIG`, else the first of\n"
-      "`./holdfast.toml`, `$XDG_CONFIG_HOME/holdfast/holdfast.toml` (`~/.config` if that is not set) and\n"
+      "`./holdfast.toml`, `$XDG_CONFIG_HOME/holdfast/holdfast.toml` (`~/.config` if that is not "
+      "set) and\n"
       "`/etc/holdfast/holdfast.toml`. Keys at the top level hold for every source; keys in\n"
-      "`[source.NAME]` for that one. With one source it is the default, with several `--source NAME`\n"
-      "chooses; without any, the top level and the environment describe a source called `default`.\n"
-      "Unknown keys, wrong types and values out of range are errors that name the line (exit code 2).\n"
+      "`[source.NAME]` for that one. With one source it is the default, with several `--source "
+      "NAME`\n"
+      "chooses; without any, the top level and the environment describe a source called "
+      "`default`.\n"
+      "Unknown keys, wrong types and values out of range are errors that name the line (exit code "
+      "2).\n"
       "\n"
       "```toml\n"
       "dir = \"/var/backups/care-commons\"\n"
@@ -180,8 +205,10 @@ std::string configuration_reference() {
       "dir = \"/var/backups/billing\"\n"
       "```\n"
       "\n"
-      "A password never goes onto the command line, where every user of the machine can read it: put it\n"
-      "into `DATABASE_URL`, a file (`chmod 600`), `PGPASSWORD` or `~/.pgpass`. libpq's own variables\n"
+      "A password never goes onto the command line, where every user of the machine can read it: "
+      "put it\n"
+      "into `DATABASE_URL`, a file (`chmod 600`), `PGPASSWORD` or `~/.pgpass`. libpq's own "
+      "variables\n"
       "(`PGSSLMODE`, `PGSSLROOTCERT`, …) hold for everything that the URL does not say.\n";
   std::vector<std::string> groups;
   for (const Option& option : option_table())

@@ -1,6 +1,6 @@
 // The one table of commands and options. Everything that knows an option takes it from here: the
-// command line (arguments.cc), the environment and holdfast.toml (config.cc), `--help` (help.cc) and
-// docs/configuration.md, which `holdfast help configuration` prints.
+// command line (arguments.cc), the environment and holdfast.toml (config.cc), `--help` (help.cc)
+// and docs/configuration.md, which `holdfast help configuration` prints.
 //
 // A row says under which names an option can be given, what values it takes and which commands
 // listen to it. Adding an option is adding a row and reading it by its name in a command.
@@ -31,7 +31,7 @@ enum CommandBit : unsigned {
 struct CommandInfo {
   CommandBit bit;
   std::string name;
-  std::string arguments;              // "[ID|latest|FILE]", as usage shows it
+  std::string arguments;  // "[ID|latest|FILE]", as usage shows it
   size_t arguments_max;
   std::string summary;                // one line
   std::string text;                   // what it does, for `help COMMAND`
@@ -49,16 +49,16 @@ enum class OptionKind {
 };
 
 struct Option {
-  std::string name;         // how the program asks for it; unique
-  std::string flag;         // "--jobs"; empty: not on the command line
-  std::string variable;     // "BACKUP_DIR"; empty: not in the environment
-  std::string key;          // of holdfast.toml; empty: not there
+  std::string name;      // how the program asks for it; unique
+  std::string flag;      // "--jobs"; empty: not on the command line
+  std::string variable;  // "BACKUP_DIR"; empty: not in the environment
+  std::string key;       // of holdfast.toml; empty: not there
   OptionKind kind;
-  std::string value_name;   // "N", as help shows it
-  std::string default_text; // as if it had been given; empty: none
-  unsigned commands;        // CommandBits whose flag it is; 0 with a flag: none
-  std::string group;        // heading in help and in the reference
-  std::string help;         // a sentence, lower-case, without the full stop
+  std::string value_name;    // "N", as help shows it
+  std::string default_text;  // as if it had been given; empty: none
+  unsigned commands;         // CommandBits whose flag it is; 0 with a flag: none
+  std::string group;         // heading in help and in the reference
+  std::string help;          // a sentence, lower-case, without the full stop
   std::vector<std::string> choices = {};
   int64_t least = 0, most = 0;
 };

@@ -33,8 +33,9 @@ void Output::write(std::string_view text) {
 
 void Output::flush() {
   if (std::fflush(stdout) != 0 && write_errno_ == 0) write_errno_ = errno;
-  if (write_errno_ != 0 && write_errno_ != EPIPE)
-    throw system_error("write to standard output", write_errno_);
+  if (write_errno_ == 0 || write_errno_ == EPIPE) return;
+  Error error = system_error("write to standard output", write_errno_);
+  throw Error(error.code(), error.what());  // its hint is about the store
 }
 
 }  // namespace holdfast

@@ -32,8 +32,9 @@ ProgressSnapshot snapshot() {
 }
 
 size_t columns_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 TEST(ProgressLine, SaysHowFarHowFastAndHowLong) {
@@ -44,7 +45,8 @@ TEST(ProgressLine, SaysHowFarHowFastAndHowLong) {
 }
 
 TEST(ProgressLine, IsCutToTheTerminal) {
-  for (size_t columns : {1, 10, 30, 79}) {
+  EXPECT_THAT(live_line(snapshot(), 79), HasSubstr("16 s left"));  // rather than the rows
+  for (size_t columns : {1, 10, 30, 60}) {
     std::string line = live_line(snapshot(), columns);
     EXPECT_EQ(columns_of(line), columns);
     EXPECT_TRUE(is_utf8(line));
@@ -182,8 +184,10 @@ TEST(Help, NamesEveryCommandAndEveryOption) {
   for (const CommandInfo& command : command_table()) {
     EXPECT_THAT(help, HasSubstr(command.summary));
     std::string text = command_help(command);
-    for (const Option& option : option_table())
-      if ((option.commands & command.bit) != 0) EXPECT_THAT(text, HasSubstr(option.flag + ""));
+    for (const Option& option : option_table()) {
+      bool taken = (option.commands & command.bit) != 0;
+      EXPECT_EQ(taken && text.find(option.flag) == std::string::npos, false) << option.flag;
+    }
   }
 }
 

@@ -34,16 +34,24 @@ std::string variable(const Environment& environment, const std::string& name) {
 
 int run_command(CommandContext& context, CommandBit command) {
   switch (command) {
-    case kBackup: return command_backup(context);
-    case kList: return command_list(context);
-    case kShow: return command_show(context);
-    case kVerify: return command_verify(context);
-    case kRestore: return command_restore(context);
-    case kDoctor: return command_doctor(context);
-    case kConfig: return command_config(context);
+    case kBackup:
+      return command_backup(context);
+    case kList:
+      return command_list(context);
+    case kShow:
+      return command_show(context);
+    case kVerify:
+      return command_verify(context);
+    case kRestore:
+      return command_restore(context);
+    case kDoctor:
+      return command_doctor(context);
+    case kConfig:
+      return command_config(context);
     case kVersion:
     case kHelp:
-    case kEveryCommand: break;
+    case kEveryCommand:
+      break;
   }
   throw Error(ErrorCode::internal, "this command cannot be run");
 }
@@ -53,13 +61,15 @@ Error as_error(bool interrupted) {
   try {
     throw;
   } catch (const Error& error) {
-    // What breaks after the wish to stop breaks because of it.
+    // What breaks after the wish to stop breaks because of it; damage that was found stays damage.
+    if (error.code() == ErrorCode::corrupt) return error;
     if (!interrupted && error.code() != ErrorCode::cancelled) return error;
     return Error(ErrorCode::cancelled, "interrupted");
   } catch (const std::bad_alloc&) {
     return Error(ErrorCode::internal, "out of memory", "run with fewer --jobs");
   } catch (const std::exception& error) {
-    return Error(ErrorCode::internal, fmt::format("unexpected failure: {}", printable(error.what())),
+    return Error(ErrorCode::internal,
+                 fmt::format("unexpected failure: {}", printable(error.what())),
                  "this is a fault of holdfast: please report it");
   }
 }
@@ -120,8 +130,8 @@ int run_configured(const Arguments& arguments, const Environment& environment, C
 
 int run_arguments(const Arguments& arguments, const Environment& environment, Console& console,
                   Output& output, const Clock& clock) {
-  if (arguments.version || (arguments.command != nullptr && arguments.command->bit == kVersion &&
-                            !arguments.help))
+  if (arguments.version ||
+      (arguments.command != nullptr && arguments.command->bit == kVersion && !arguments.help))
     return command_version(output);
   if (arguments.help || (arguments.command != nullptr && arguments.command->bit == kHelp))
     return show_help(arguments);
@@ -150,8 +160,8 @@ int run_program(int argc, char** argv) {
       console_options(said("--quiet"), no_color, variable(environment, "TERM"));
   SystemClock clock;
   Console console(console_settings, clock);
-  bool color_out = !no_color && ::isatty(STDOUT_FILENO) == 1 &&
-                   variable(environment, "TERM") != "dumb";
+  bool color_out =
+      !no_color && ::isatty(STDOUT_FILENO) == 1 && variable(environment, "TERM") != "dumb";
   Output output(said("--json"), color_out);
 
   int exit_code = kExitFailed;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "base/text.h"
@@ -28,9 +29,13 @@ std::vector<std::string> amounts(const ProgressSnapshot& progress, bool live) {
   return parts;
 }
 
-}  // namespace
+size_t columns_of(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
+}
 
-std::string live_line(const ProgressSnapshot& progress, size_t columns) {
+std::string whole_line(const ProgressSnapshot& progress) {
   std::vector<std::string> parts = amounts(progress, true);
   if (double rate = progress.bytes_per_second; rate >= 1) {
     parts.push_back(human_bytes(static_cast<uint64_t>(rate)) + "/s");
@@ -40,7 +45,17 @@ std::string live_line(const ProgressSnapshot& progress, size_t columns) {
     }
   }
   if (parts.empty()) parts.push_back(human_seconds(progress.seconds));
-  return cut_to_columns(fmt::format("{}  {}", progress.phase, fmt::join(parts, " · ")), columns);
+  return fmt::format("{}  {}", progress.phase, fmt::join(parts, " · "));
+}
+
+}  // namespace
+
+std::string live_line(const ProgressSnapshot& progress, size_t columns) {
+  std::string line = whole_line(progress);
+  if (columns_of(line) <= columns) return line;
+  ProgressSnapshot shorter = progress;
+  shorter.rows = 0;  // on a narrow terminal, the time left says more
+  return cut_to_columns(whole_line(shorter), columns);
 }
 
 std::string phase_line(const ProgressSnapshot& progress) {

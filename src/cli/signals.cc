@@ -59,7 +59,11 @@ void SignalWatcher::watch() {
     if (ready[1].revents != 0) return;
     signalfd_siginfo info;
     if (::read(signals_.get(), &info, sizeof info) != sizeof info) continue;
-    if (source_.stop_requested()) ::_exit(kExitInterrupted);
+    if (source_.stop_requested()) {
+      // Past the console, whose lock may be held: only off the progress line.
+      [[maybe_unused]] ssize_t ignored = ::write(STDERR_FILENO, "\n", 1);
+      ::_exit(kExitInterrupted);
+    }
     source_.request_stop();
     on_first_();
   }

@@ -1,9 +1,10 @@
 // SIGINT, SIGTERM and SIGHUP as a wish to stop: the first lets the command end in order (what is
 // half-written is removed, children are ended), the second ends the program at once with code 130.
 //
-// block_stop_signals() goes before any thread is started: the signals are blocked in this thread and
-// all later ones, and read by the watcher's own. A signal that was ignored at the start (nohup, a background job)
-// stays ignored. SIGPIPE is ignored: a closed pipe is an error of write, not our death.
+// block_stop_signals() goes before any thread is started: the signals are blocked in this thread
+// and all later ones, and read by the watcher's own. A signal that was ignored at the start (nohup,
+// a background job) stays ignored. SIGPIPE is ignored: a closed pipe is an error of write, not our
+// death.
 #pragma once
 
 #include <functional>

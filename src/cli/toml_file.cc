@@ -15,17 +15,26 @@ Error at_line(const std::string& name, unsigned line, const std::string& message
   return Error(ErrorCode::invalid, fmt::format("{}:{}: {}", name, line, message));
 }
 
-unsigned line_of(const toml::node& node) { return node.source().begin.line; }
+unsigned line_of(const toml::node& node) {
+  return node.source().begin.line;
+}
 
 const char* type_name_of(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::string: return "text";
-    case toml::node_type::integer: return "a whole number";
-    case toml::node_type::floating_point: return "a fraction";
-    case toml::node_type::boolean: return "true or false";
-    case toml::node_type::array: return "a list";
-    case toml::node_type::table: return "a table";
-    default: return "a date or time";
+    case toml::node_type::string:
+      return "text";
+    case toml::node_type::integer:
+      return "a whole number";
+    case toml::node_type::floating_point:
+      return "a fraction";
+    case toml::node_type::boolean:
+      return "true or false";
+    case toml::node_type::array:
+      return "a list";
+    case toml::node_type::table:
+      return "a table";
+    default:
+      return "a date or time";
   }
 }
 
@@ -78,9 +87,10 @@ std::vector<TomlSource> read_sources(const toml::node& node, const std::string& 
   for (auto&& [key, value] : *table) {
     const toml::table* keys = value.as_table();
     if (keys == nullptr)
-      throw at_line(name, key.source().begin.line,
-                    fmt::format("'{}' in [source] belongs into a table with a name, as in [source.care]",
-                                printable(key.str(), 60)));
+      throw at_line(
+          name, key.source().begin.line,
+          fmt::format("'{}' in [source] belongs into a table with a name, as in [source.care]",
+                      printable(key.str(), 60)));
     sources.push_back({std::string(key.str()), key.source().begin.line, read_table(*keys)});
   }
   std::stable_sort(sources.begin(), sources.end(),

@@ -7,6 +7,7 @@
 #include "dump/fingerprint.h"
 #include "dump/globals.h"
 #include "dump/large_objects.h"
+#include "dump/load_order.h"
 #include "dump/names.h"
 #include "dump/plan.h"
 #include "dump/schema_dump.h"
@@ -57,6 +58,11 @@ Codec codec_for(const DumpOptions& options, const ArchiveHeader& header) {
 class Claim {
  public:
   Claim(ObjectStore& store, const std::string& id) : store_(store), id_(id) {
+    // What stands there already is not ours to remove, should this run fail.
+    for (const std::string& name : {archive_name(id), globals_name(id), manifest_name(id)})
+      if (stands(name))
+        throw Error(ErrorCode::exists, name + " exists already in " + store.location(),
+                    "run the backup again: its name holds the time");
     write_object(store_, claim_name(id_), as_bytes(id_ + "\n"));
   }
   Claim(const Claim&) = delete;
@@ -78,6 +84,16 @@ class Claim {
   }
 
  private:
+  bool stands(const std::string& name) const {
+    try {
+      store_.head(name);
+      return true;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::not_found) return false;
+      throw;
+    }
+  }
+
   ObjectStore& store_;
   std::string id_;
   bool kept_ = false;
@@ -114,7 +130,7 @@ class DumpRun {
 
  private:
   void describe_archive(const ArchiveToc& toc) {
-    toc_bytes_ = toc_bytes_with_codec(toc, codec_);
+    toc_bytes_ = toc_bytes_with_codec(toc, codec_, load_order_dependencies(toc));
     manifest_.archive_object = archive_name(manifest_.id);
     manifest_.archive_version = fmt::format("1.{}", toc.header.version_minor);
     manifest_.codec = codec_;

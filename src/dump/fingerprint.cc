@@ -99,6 +99,41 @@ size_t after_text_cast(const Tokens& tokens, size_t at) {
   return next;
 }
 
+// Without parentheses and text casts.
+Tokens normal_tokens(std::string_view sql) {
+  Tokens tokens = sql_tokens(sql), normal;
+  for (size_t i = 0; i < tokens.size();) {
+    size_t next = after_text_cast(tokens, i);
+    if (next != i) {
+      i = next;
+      continue;
+    }
+    if (tokens[i] != "(" && tokens[i] != ")") normal.push_back(tokens[i]);
+    ++i;
+  }
+  return normal;
+}
+
+std::string joined(const Tokens& tokens) {
+  std::string text;
+  for (std::string_view token : tokens) text.append(token).push_back('\n');
+  return text;
+}
+
+// The roles of a policy in a fixed order: pg_dump names them in the order in which they were made,
+// which is another one in another cluster. Names that are keywords are quoted, so a bare TO is one.
+std::string normalize_policy(std::string_view sql) {
+  Tokens tokens = normal_tokens(sql);
+  auto begin = std::find(tokens.begin(), tokens.end(), "TO");
+  auto end = std::find_if(begin, tokens.end(), [](std::string_view token) {
+    return token == "USING" || token == "WITH" || token == ";";
+  });
+  if (begin == end) return joined(tokens);
+  ++begin;
+  std::sort(begin, end);  // the commas come to stand together: as good as any order
+  return joined(tokens);
+}
+
 // The statements of GRANTs in a fixed order: the order of an access list is not content.
 std::string normalize_privileges(std::string_view sql) {
   std::vector<std::string> statements(1);
@@ -115,6 +150,12 @@ std::string normalize_privileges(std::string_view sql) {
     if (!statement.empty()) normal += statement + ";\n";
   }
   return normal;
+}
+
+std::string normal_form(const TocEntry& entry) {
+  if (is_privilege(entry.desc)) return normalize_privileges(entry.defn);
+  if (entry.desc == "POLICY") return normalize_policy(entry.defn);
+  return normalize_definition(entry.defn);
 }
 
 std::string name_of(const TocEntry& entry) {
@@ -176,8 +217,7 @@ void add_entry(const TocEntry& entry, SchemaScope scope, SchemaLines& lines) {
     return;
   }
   std::string name = name_of(entry);
-  std::string defn = is_privilege(entry.desc) ? normalize_privileges(entry.defn)
-                                              : normalize_definition(entry.defn);
+  std::string defn = normal_form(entry);
   // The schema `public` exists anyway: pg_dump then names only its owner.
   bool only_owner = entry.desc == "SCHEMA" && defn.empty();
   if (!only_owner) {
@@ -191,19 +231,7 @@ void add_entry(const TocEntry& entry, SchemaScope scope, SchemaLines& lines) {
 }  // namespace
 
 std::string normalize_definition(std::string_view sql) {
-  Tokens tokens = sql_tokens(sql);
-  std::string normal;
-  normal.reserve(sql.size());
-  for (size_t i = 0; i < tokens.size();) {
-    size_t next = after_text_cast(tokens, i);
-    if (next != i) {
-      i = next;
-      continue;
-    }
-    if (tokens[i] != "(" && tokens[i] != ")") normal.append(tokens[i]).push_back('\n');
-    ++i;
-  }
-  return normal;
+  return joined(normal_tokens(sql));
 }
 
 std::map<std::string, std::string> schema_lines(const ArchiveToc& toc, SchemaScope scope) {

@@ -71,6 +71,7 @@ TEST(NormalizeDefinition, EverythingElseCounts) {
   expect_different("status character varying(10)", "status character varying(20)");
   expect_different("status character varying(10)", "status text");
   expect_different("(a)::character varying(3)", "a");
+  expect_different("(a)::character varying(3)", "(a)::bpchar(3)");
   expect_different("(a)::numeric", "a");
   expect_different("(a)::integer[]", "a");
   expect_different("(a)::textual", "a");
@@ -137,6 +138,22 @@ TEST(SchemaLines, TheOrderOfGrantsDoesNotCount) {
   std::string a = "GRANT SELECT ON TABLE s.t TO a;\n", b = "GRANT SELECT ON TABLE s.t TO \"b;\";\n";
   EXPECT_THAT(compare_schemas(acl(a + b), acl(b + a)), IsEmpty());
   EXPECT_THAT(compare_schemas(acl(a + b), acl(a)), ElementsAre("different: ACL TABLE t in s"));
+}
+
+TEST(SchemaLines, TheOrderOfAPolicysRolesDoesNotCount) {
+  auto policy = [](std::string_view roles, std::string_view condition) {
+    std::string defn = "CREATE POLICY \"TO p\" ON s.t AS RESTRICTIVE FOR SELECT TO ";
+    defn.append(roles).append(" USING (").append(condition).append(");\n");
+    return toc({entry("POLICY", "s", "t TO p", defn)});
+  };
+  ArchiveToc source = policy("nurse, \"an admin\", clerk", "(a > b)");
+  EXPECT_THAT(compare_schemas(source, policy("clerk, nurse, \"an admin\"", "(a > b)")), IsEmpty());
+  EXPECT_THAT(compare_schemas(source, policy("clerk, nurse", "(a > b)")), Not(IsEmpty()));
+  EXPECT_THAT(compare_schemas(source, policy("nurse, \"an admin\", boss", "(a > b)")),
+              Not(IsEmpty()));
+  // What follows the roles keeps its order.
+  EXPECT_THAT(compare_schemas(source, policy("nurse, \"an admin\", clerk", "(b > a)")),
+              Not(IsEmpty()));
 }
 
 TEST(CompareSchemas, SaysWhatIsMissingDifferentAndExtra) {

@@ -15,17 +15,19 @@ enum class FindingLevel { ok, note, failure };
 
 struct Finding {
   FindingLevel level = FindingLevel::ok;
-  std::string check;    // "client version", "row security", "store", …
-  std::string message;  // what was found
-  std::string hint;     // the next step; empty when ok
+  std::string check;                     // "client version", "row security", "store", …
+  std::string message;                   // what was found
+  std::string hint;                      // the next step; empty when ok
   ErrorCode code = ErrorCode::internal;  // of a failure: what `backup` throws it as
 };
 
 // All checks, each on its own: one that fails does not keep the others from being made.
-// Connection: reachable, login, direct (a `-pooler` host is replaced, and said); client major ≥
-// server major; row security (a login that would see only part of a table); tables the login may
-// not read; extensions that the dump cannot carry; store writable and space enough for the estimated
-// size; clock of server and machine; server in recovery.
+// Connection: reachable, login, direct (a `-pooler` host is replaced, and said; a pooler that
+// shares sessions is found by its behaviour), encrypted, to a standby; client major ≥ server major;
+// row security (a login that would see only part of a table); tables, sequences and large objects
+// that the login may not read; extensions that a restore will need; clock of server and machine;
+// store writable and space enough for the estimated size. Rows and rights are looked at for what
+// `options` would dump, as far as pg_dump's patterns can be foreseen.
 std::vector<Finding> preflight(const DumpOptions& options, ObjectStore* store, const Run& run);
 
 // Throws the first failure as an Error; logs the notes.

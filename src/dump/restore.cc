@@ -147,6 +147,7 @@ class RestoreJob {
         missing_tablespaces(admin, needed_tablespaces(source_.toc, selection_));
     fill_options_.no_owner = options_.no_owner;
     fill_options_.no_privileges = options_.no_privileges;
+    fill_options_.analyze = options_.analyze;
     fill_options_.jobs = options_.jobs;
     if (!tablespaces.empty()) {
       fill_options_.no_tablespaces = true;
@@ -333,6 +334,7 @@ RestoreReport restore_backup(ObjectStore& store, const Backup& backup, const Res
     count_selected(manifest.tables, selection.data, source);
     fill_database(store, manifest, source.toc, selection, tools, target, fill_options, phases,
                   report.notes, run);
+    analyze_if_needed(target, fill_options, phases, run);
     if (options.read_back == ReadBack::counts) {
       report.notes.push_back("the tables were not read back (counts and what was sent were checked)");
       return;
@@ -426,7 +428,7 @@ RestoreReport restore_foreign_archive(const std::string& path, const RestoreOpti
                                               index_session_options(connection, jobs), run))
         report.notes.push_back("pg_restore: " + note);
     });
-    phases.time("analyzing", [&] { analyze_database(target, jobs, run); });
+    analyze_if_needed(target, fill_options, phases, run);
     report.notes.push_back("the archive has no manifest: rows were counted, not compared by checksum");
     if (!scan || options.read_back == ReadBack::counts) return;
     count_selected(scan->tables, selection.data, source);

@@ -31,6 +31,8 @@ struct RestoreOptions {
   std::vector<std::string> tables;     // only these ("public.visits" or "visits"); empty: all
   bool no_owner = false, no_privileges = false;
   ReadBack read_back = ReadBack::full;
+  // ANALYZE before returning, even where the server's autovacuum will do it within minutes.
+  bool analyze = false;
   int jobs = 0;
   std::string client_folder;
 };

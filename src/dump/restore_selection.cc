@@ -197,6 +197,8 @@ class TableSelector {
       const TocEntry* other = graph_.find(id);
       if (other == nullptr || !is_relation(*other) || taken_.count(id) > 0) continue;
       left_out_.insert(entry.dump_id);
+      // What belongs to the other table (its foreign key to one of ours) is not missed here.
+      if (entry.tag.rfind(other->tag + " ", 0) == 0 && other->name_space == entry.name_space) return;
       notes_.push_back(fmt::format("left out: {} {} (it needs {}.{}, which is not restored)",
                                    entry.desc, entry.tag, other->name_space, other->tag));
       return;

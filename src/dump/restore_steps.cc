@@ -10,6 +10,7 @@
 #include "dump/pg_restore.h"
 #include "dump/restore_data.h"
 #include "dump/schema_dump.h"
+#include "dump/sql_tokens.h"
 #include "dump/verify_deep.h"
 #include "seal/sha256.h"
 
@@ -32,6 +33,30 @@ std::vector<std::string> missing(Connection& server, const std::set<std::string>
   std::set_difference(needed.begin(), needed.end(), known.begin(), known.end(),
                       std::back_inserter(result));
   return result;
+}
+
+// pg_dump lists the roles of a policy in the order of the server's role catalog, which is another one
+// on another server: CREATE POLICY … TO b, a USING …
+void sort_policy_roles(TocEntry& entry) {
+  if (entry.desc != "POLICY") return;
+  std::vector<std::string_view> tokens = sql_tokens(entry.defn);
+  auto to = std::find(tokens.begin(), tokens.end(), "TO");
+  if (to == tokens.end() || ++to == tokens.end()) return;
+  std::vector<std::string> roles = {std::string(*to)};
+  auto last = to;
+  while (tokens.end() - last > 2 && *(last + 1) == ",") {
+    last += 2;
+    roles.emplace_back(*last);
+  }
+  std::sort(roles.begin(), roles.end());
+  auto begin = static_cast<size_t>(to->data() - entry.defn.data());
+  auto end = static_cast<size_t>(last->data() - entry.defn.data()) + last->size();
+  entry.defn.replace(begin, end - begin, join(roles));
+}
+
+ArchiveToc with_sorted_roles(ArchiveToc toc) {
+  for (TocEntry& entry : toc.entries) sort_policy_roles(entry);
+  return toc;
 }
 
 }  // namespace
@@ -117,7 +142,15 @@ void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveTo
     pg_restore(file.write_list("after", selection.after_data), {fmt::format("--jobs={}", jobs)},
                index_session_options(connection, jobs));
   });
-  phases.time("analyzing", [&] { analyze_database(target, jobs, run); });
+}
+
+void analyze_if_needed(const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
+                       const Run& run) {
+  if (!options.analyze) {
+    Connection connection = Connection::open(target, "holdfast restore");
+    if (connection.query_text("SELECT current_setting('autovacuum')") == "on") return;
+  }
+  phases.time("analyzing", [&] { analyze_database(target, options.jobs, run); });
 }
 
 std::vector<std::string> compare_restored_schema(const ClientTools& tools, const Conninfo& target,
@@ -126,7 +159,7 @@ std::vector<std::string> compare_restored_schema(const ClientTools& tools, const
   SchemaDump found(tools, target, "", {});
   SchemaScope scope;
   scope.owners_and_privileges = owners_and_privileges;
-  return compare_schemas(toc, found.toc(), scope);
+  return compare_schemas(with_sorted_roles(toc), with_sorted_roles(found.toc()), scope);
 }
 
 int major_of(const std::string& version) {

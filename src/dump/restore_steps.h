@@ -36,6 +36,7 @@ class PhaseTimer {
 
 struct FillOptions {
   bool no_owner = false, no_privileges = false, no_tablespaces = false;
+  bool analyze = false;  // even if autovacuum will do it
   int jobs = 0;
 };
 
@@ -56,7 +57,12 @@ class TocFile {
   std::string path_;
 };
 
-// Pre-data, data, post-data, ANALYZE. Adds notes. Throws Error; the database is then half-made.
+// ANALYZE of a filled database: when asked for, or when no autovacuum will do it. (For its samples
+// of wide columns it takes as long as a gigabyte takes to load.)
+void analyze_if_needed(const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
+                       const Run& run);
+
+// Pre-data, data, post-data. Adds notes. Throws Error; the database is then half-made.
 void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveToc& toc,
                    const RestoreSelection& selection, const ClientTools& tools,
                    const Conninfo& target, const FillOptions& options, PhaseTimer& phases,

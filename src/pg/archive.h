@@ -15,6 +15,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,7 @@ struct TocEntry {
   int relkind = 0;  // from 1.16 on
   bool with_oids = false;
   std::vector<int> dependencies;
+  size_t dependencies_end = 0;  // in ArchiveToc::bytes: where another dependency would be put in
   DataState data_state = DataState::no_data;
   uint64_t data_offset = 0;  // of the block header in the file, if data_state is `set`
 };
@@ -78,7 +80,10 @@ ArchiveToc read_archive_toc(const ExactReader& read);
 // `toc.bytes` with the compression in its header changed to `codec`: what stands at the front of an
 // archive whose data is compressed that way. Throws Error(unsupported) for zstd before 1.15, for
 // lz4, and for a table of contents that names the places of its data, which would be wrong then.
-std::string toc_bytes_with_codec(const ArchiveToc& toc, Codec codec);
+// `more_dependencies`: dump id of an entry → dump ids that it gets as further dependencies.
+using Dependencies = std::map<int, std::vector<int>>;
+std::string toc_bytes_with_codec(const ArchiveToc& toc, Codec codec,
+                                 const Dependencies& more_dependencies = {});
 
 // --- data blocks ---
 

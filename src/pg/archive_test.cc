@@ -269,5 +269,23 @@ TEST(TocBytesWithCodec, KnowsWhatTheVersionCanName) {
   EXPECT_EQ(code_of([&] { toc_bytes_with_codec(newer, Codec::lz4); }), ErrorCode::unsupported);
 }
 
+TEST(ArchiveToc, FurtherDependenciesArePutInWithoutTouchingTheRest) {
+  ArchiveToc toc = parse(samples::pg15());
+  const TocEntry& first = toc.entries.front();
+  const TocEntry& last = toc.entries.back();
+  ArchiveToc more = parse(toc_bytes_with_codec(
+      toc, Codec::gzip, {{first.dump_id, {last.dump_id, 77}}, {last.dump_id, {123456}}}));
+  std::vector<int> expected = first.dependencies;
+  expected.insert(expected.end(), {last.dump_id, 77});
+  EXPECT_EQ(more.entries.front().dependencies, expected);
+  EXPECT_EQ(more.entries.back().dependencies.back(), 123456);
+  ASSERT_EQ(more.entries.size(), toc.entries.size());
+  for (size_t i = 0; i < toc.entries.size(); ++i) {
+    EXPECT_EQ(more.entries[i].tag, toc.entries[i].tag);
+    EXPECT_EQ(more.entries[i].defn, toc.entries[i].defn);
+    EXPECT_EQ(more.entries[i].data_state, toc.entries[i].data_state);
+  }
+}
+
 }  // namespace
 }  // namespace holdfast

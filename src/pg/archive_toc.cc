@@ -185,6 +185,7 @@ void read_dependencies(TocReader& in, TocEntry& entry) {
   for (std::string id; in.take_string(id);) {
     entry.dependencies.push_back(parse_dump_id(id, "dependency"));
   }
+  entry.dependencies_end = in.bytes().size() - kIntBytes;  // before the NULL that ends the list
 }
 
 TocEntry read_entry(TocReader& in, const ArchiveHeader& header) {
@@ -232,6 +233,23 @@ void read_entries(TocReader& in, ArchiveToc& toc) {
   }
 }
 
+std::string with_dependencies(const ArchiveToc& toc, const Dependencies& more) {
+  if (more.empty()) return toc.bytes;
+  std::string bytes;
+  size_t copied = 0;
+  for (const TocEntry& entry : toc.entries) {
+    auto at = more.find(entry.dump_id);
+    if (at == more.end()) continue;
+    bytes.append(toc.bytes, copied, entry.dependencies_end - copied);
+    copied = entry.dependencies_end;
+    for (int id : at->second) {
+      std::string digits = std::to_string(id);
+      bytes += encode_int(static_cast<int64_t>(digits.size())) + digits;
+    }
+  }
+  return bytes.append(toc.bytes, copied, std::string::npos);
+}
+
 void put_text(std::string& bytes, std::string_view text) {
   std::copy(text.begin(), text.end(), bytes.begin() + kCompressionAt);
 }
@@ -254,7 +272,8 @@ ArchiveToc read_archive_toc(const ExactReader& read) {
   return toc;
 }
 
-std::string toc_bytes_with_codec(const ArchiveToc& toc, Codec codec) {
+std::string toc_bytes_with_codec(const ArchiveToc& toc, Codec codec,
+                                 const Dependencies& more_dependencies) {
   bool by_name = toc.header.version_minor >= kVersionCompressionByName;
   if (codec == Codec::lz4 || (codec == Codec::zstd && !by_name)) {
     throw Error(ErrorCode::unsupported,
@@ -269,7 +288,7 @@ std::string toc_bytes_with_codec(const ArchiveToc& toc, Codec codec) {
                   "take it from a pg_dump that writes to a pipe");
     }
   }
-  std::string bytes = toc.bytes;
+  std::string bytes = with_dependencies(toc, more_dependencies);
   if (by_name) {
     char algorithm = codec == Codec::gzip ? 1 : codec == Codec::zstd ? 3 : 0;
     put_text(bytes, std::string_view(&algorithm, 1));

@@ -40,9 +40,9 @@ std::string real_folder_of(const std::string& program) {
 }
 
 // In the order in which they win for their major.
-std::vector<std::string> candidate_folders(const std::string& extra_folder) {
+std::vector<std::string> candidate_folders(const std::string& only_folder) {
+  if (!only_folder.empty()) return {only_folder};
   std::vector<std::string> folders;
-  if (!extra_folder.empty()) folders.push_back(extra_folder);
   for (const char* pattern :
        {"/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/usr/lib/postgresql*/bin",
         "/usr/libexec/postgresql*", "/usr/local/pgsql/bin", "/opt/homebrew/opt/postgresql@*/bin"})
@@ -59,7 +59,7 @@ ClientTools ask_version(const std::string& folder) {
   ProcessOptions options;
   options.argv = {tools.path("pg_dump"), "--version"};
   options.env = clean_environment();
-  options.env["LC_ALL"] = "C";
+  options.env["LC_ALL"] = std::string("C");
   constexpr size_t kVersionBytesMax = 4096;
   ProcessResult result = run_process(options, {}, kVersionBytesMax);
   if (result.exit_code == 0) tools.version = client_version_in(result.out);
@@ -81,11 +81,11 @@ bool ClientTools::has(const std::string& program) const {
   return is_program(path(program));
 }
 
-std::vector<ClientTools> find_client_tools(const std::string& extra_folder) {
+std::vector<ClientTools> find_client_tools(const std::string& only_folder) {
   std::vector<ClientTools> found;
   std::set<std::string> seen;
   std::set<int> majors;
-  for (const std::string& folder : candidate_folders(extra_folder)) {
+  for (const std::string& folder : candidate_folders(only_folder)) {
     if (!is_program(folder + "/pg_dump")) continue;
     // Debian's /usr/bin/pg_dump is a link to a Perl script that picks a version by its own rules.
     // The real programs beside which pg_restore stands are what is wanted.

@@ -22,9 +22,9 @@ struct ClientTools {
       const std::string& program) const;  // executable there ("postgres", "initdb", "pg_amcheck")
 };
 
-// All installations that have pg_dump and pg_restore, oldest major first. `extra_folder` (may be
-// empty) is searched first and, for its major, wins.
-std::vector<ClientTools> find_client_tools(const std::string& extra_folder);
+// All installations that have pg_dump and pg_restore, oldest major first; of two with the same major
+// the one found first. `only_folder` (may be empty) is the configured one.
+std::vector<ClientTools> find_client_tools(const std::string& only_folder);
 
 // The one for a server of this major: the same major if installed (so that the source's own
 // pg_restore reads the archive), else the lowest newer one. Throws Error(unsupported) with the

@@ -69,6 +69,7 @@ constexpr auto kMeanings = std::to_array<StateMeaning>({
     {"0A", ErrorCode::unsupported, ""},
     {"08", ErrorCode::unavailable, kServerGone},
     {"22023", ErrorCode::invalid, ""},
+    {"2201B", ErrorCode::invalid, "check the pattern"},
     {"22", ErrorCode::unsupported, kValuesHidden},
     {"23", ErrorCode::unsupported, kValuesHidden},
     {"25006", ErrorCode::denied, "the session is read-only: connect to the primary"},

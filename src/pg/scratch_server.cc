@@ -1,16 +1,22 @@
 #include "pg/scratch_server.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <grp.h>
 #include <libpq-fe.h>
+#include <poll.h>
 #include <pwd.h>
+#include <signal.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
-#include <csignal>
-#include <thread>
+#include <cerrno>
+#include <ctime>
+#include <filesystem>
+#include <system_error>
 
 #include "base/text.h"
 
@@ -19,20 +25,25 @@ namespace {
 
 constexpr double kStartSecondsMax = 60;
 constexpr double kStopSecondsMax = 10;
-constexpr auto kPollInterval = std::chrono::milliseconds(20);
-constexpr uint64_t kLogBytesShown = 2000;
+constexpr int kPollMs = 20;
+constexpr size_t kLogBytesShown = 2000;
+constexpr char kFolderPrefix[] = "holdfast-scratch-";
+constexpr char kLockName[] = "/in-use";
+constexpr time_t kStaleSeconds = 60;    // far longer than from making a folder to locking it
+constexpr size_t kSocketPathMax = 107;  // unix(7): sun_path without its end
 
 struct Account {
   uid_t uid = static_cast<uid_t>(-1);
   gid_t gid = static_cast<gid_t>(-1);
   std::string name;
+  bool other() const { return uid != static_cast<uid_t>(-1); }
 };
 
-// Who the server runs as: nobody special but when we are root, which PostgreSQL refuses.
+// Who the server runs as: somebody else only when we are root, which PostgreSQL refuses.
 Account server_account() {
-  if (geteuid() != 0) return {};
+  if (::geteuid() != 0) return {};
   for (const char* name : {"postgres", "nobody"})
-    if (const passwd* user = getpwnam(name)) return {user->pw_uid, user->pw_gid, name};
+    if (const passwd* user = ::getpwnam(name)) return {user->pw_uid, user->pw_gid, name};
   throw Error(ErrorCode::unsupported, "PostgreSQL refuses to run as root",
               "run holdfast as an ordinary user, or add a user 'postgres'");
 }
@@ -42,35 +53,141 @@ ProcessOptions server_process(const Account& account, std::vector<std::string> a
   ProcessOptions options;
   options.argv = std::move(argv);
   options.env = clean_environment();
-  options.env["LC_ALL"] = "C.UTF-8";
+  options.env["LC_ALL"] = std::string("C");  // messages; the cluster's locale is given by name
   options.env["HOME"] = folder;
+  options.env.erase("LANG");
   options.folder = folder;
   options.uid = account.uid;
   options.gid = account.gid;
+  options.die_with_parent = true;
   return options;
 }
 
+// Parallel index builds share memory there; in containers it has 64 MiB only.
+bool shared_memory_is_small() {
+  constexpr uint64_t kWanted = uint64_t{1} << 30;
+  struct statvfs status {};
+  if (::statvfs("/dev/shm", &status) != 0) return true;
+  return uint64_t{status.f_bavail} * status.f_frsize < kWanted;
+}
 
 std::vector<std::string> settings_of(const std::string& folder, int jobs) {
-  return {"listen_addresses=",
-          "unix_socket_directories=" + folder,
-          "unix_socket_permissions=0700",
-          "fsync=off",
-          "full_page_writes=off",
-          "synchronous_commit=off",
-          "wal_level=minimal",
-          "max_wal_senders=0",
-          "max_wal_size=8GB",
-          "checkpoint_timeout=1h",
-          "autovacuum=off",
-          "shared_buffers=128MB",
-          "maintenance_work_mem=256MB",
-          fmt::format("max_connections={}", 20 + 3 * jobs),
+  return {"listen_addresses=", "port=5432", "unix_socket_directories=" + folder,
+          "unix_socket_permissions=0700", "fsync=off", "full_page_writes=off",
+          "synchronous_commit=off", "wal_level=minimal", "max_wal_senders=0", "max_wal_size=8GB",
+          "checkpoint_timeout=1h", "autovacuum=off", "shared_buffers=128MB",
+          "maintenance_work_mem=256MB", fmt::format("max_connections={}", 20 + 3 * jobs),
           "max_locks_per_transaction=1024",
-          "timezone=UTC",
-          "logging_collector=off",
-          "log_min_messages=warning",
-          "shared_preload_libraries="};
+          shared_memory_is_small() ? "dynamic_shared_memory_type=mmap"
+                                   : "dynamic_shared_memory_type=posix",
+          "timezone=UTC", "logging_collector=off", "log_min_messages=warning",
+          // Statements and details can hold rows.
+          "log_min_error_statement=panic", "log_error_verbosity=terse", "restart_after_crash=off"};
+}
+
+bool try_lock(int fd) {
+  return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
+}
+
+// Removes `folder` if it is one of ours whose program was killed. Folders of others are not
+// touched: in /tmp anybody can make one of that name.
+void remove_if_stale(const std::string& folder, const Account& account, Log& log) {
+  struct stat status {};
+  if (::lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
+  bool ours = status.st_uid == ::geteuid() || (account.other() && status.st_uid == account.uid);
+  if (!ours || (status.st_mode & 0077) != 0 || std::time(nullptr) - status.st_mtime < kStaleSeconds)
+    return;
+  Fd lock(::open((folder + kLockName).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+  if (!lock.open() || !try_lock(lock.get())) return;
+  std::error_code failed;
+  std::filesystem::remove_all(folder, failed);
+  if (failed)
+    log.warning(fmt::format("cannot remove {}, which a killed run left behind: {}", folder,
+                            failed.message()));
+  else
+    log.info(fmt::format("removed {}, which a killed run left behind", folder));
+}
+
+void remove_stale_folders(const std::string& parent, const Account& account, Log& log) {
+  std::error_code failed;
+  for (const auto& entry : std::filesystem::directory_iterator(parent, failed))
+    if (entry.path().filename().string().starts_with(kFolderPrefix))
+      remove_if_stale(entry.path().string(), account, log);
+}
+
+std::string parent_of(const std::string& path) {
+  return path.substr(0, path.rfind('/'));
+}
+
+void check_socket_path(const std::string& folder) {
+  if (folder.size() + std::string_view("/.s.PGSQL.5432.lock").size() <= kSocketPathMax) return;
+  throw Error(ErrorCode::invalid,
+              fmt::format("the path of {} is too long for a unix socket in it", folder),
+              "choose a scratch folder with a shorter path (scratch_dir, or TMPDIR)");
+}
+
+bool says_unknown_locale(const std::string& text) {
+  return text.find("invalid locale") != std::string::npos;
+}
+
+// initdb, with the first locale that this machine knows.
+void make_cluster(const ClientTools& tools, const Account& account, const std::string& folder,
+                  const ScratchServer::Options& options) {
+  ProcessResult made;
+  for (const std::string& locale : {options.locale, std::string("C.utf8"), std::string("C")}) {
+    made = run_process(
+        server_process(account,
+                       {tools.path("initdb"), "--pgdata=" + folder + "/data", "--username=postgres",
+                        "--auth=trust", "--encoding=" + options.encoding, "--locale=" + locale,
+                        "--lc-messages=C", "--no-sync"},
+                       folder));
+    if (made.exit_code == 0) return;
+    if (!says_unknown_locale(made.err)) break;
+  }
+  throw Error(ErrorCode::unavailable, "initdb failed: " + printable(trim(made.err), kLogBytesShown),
+              account.other()
+                  ? fmt::format("the user {} must be able to reach {}: choose another folder "
+                                "(scratch_dir, or TMPDIR)",
+                                account.name, parent_of(folder))
+                  : "choose another folder (scratch_dir, or TMPDIR)");
+}
+
+// Values of our environment that would change how we connect are set here once and for all.
+Conninfo conninfo_in(const std::string& folder) {
+  return Conninfo::parse(
+             "user=postgres dbname=postgres port=5432 sslmode=disable gssencmode=disable "
+             "target_session_attrs=any")
+      .with("host", folder);
+}
+
+bool answers(const Conninfo& conninfo) {
+  std::vector<const char*> keywords, values;
+  for (const auto& [keyword, value] : conninfo.parameters()) {
+    keywords.push_back(keyword.c_str());
+    values.push_back(value.c_str());
+  }
+  keywords.push_back(nullptr);
+  values.push_back(nullptr);
+  return PQpingParams(keywords.data(), values.data(), 0) == PQPING_OK;
+}
+
+void wait_for_end(Process& process, int wait_ms) {
+  pollfd ended{process.ended_fd(), POLLIN, 0};
+  ::poll(&ended, 1, wait_ms);
+}
+
+void wait_until_ready(Process& server, const Conninfo& conninfo, const Run& run) {
+  conninfo.resolved();  // throws if libpq's environment (PGSERVICE) lets nobody connect anywhere
+  double deadline = run.clock.monotonic_seconds() + kStartSecondsMax;
+  while (!answers(conninfo)) {
+    run.check_stop();
+    if (server.ended() || run.clock.monotonic_seconds() > deadline)
+      throw Error(ErrorCode::unavailable,
+                  "the scratch server does not start: " +
+                      printable(trim(server.stderr_tail()), kLogBytesShown),
+                  "its folder needs some 100 MB of disk space and memory (scratch_dir, or TMPDIR)");
+    wait_for_end(server, kPollMs);
+  }
 }
 
 }  // namespace
@@ -82,53 +199,33 @@ ScratchServer::ScratchServer(const ClientTools& tools, const Options& options, c
                 fmt::format("no PostgreSQL {} server programs in {}", tools.major, tools.folder),
                 fmt::format("install postgresql-{}", tools.major));
   Account account = server_account();
-  folder_ = std::make_unique<TempFolder>("holdfast-scratch-", options.parent_folder);
+  folder_ = std::make_unique<TempFolder>(kFolderPrefix, options.parent_folder);
   const std::string& folder = folder_->path();
-  constexpr size_t kSocketPathMax = 107;  // sun_path, unix(7)
-  if (folder.size() + std::string("/.s.PGSQL.5432").size() > kSocketPathMax)
-    throw Error(ErrorCode::invalid, fmt::format("{} is too long a path for a unix socket", folder),
-                "choose a scratch folder with a shorter path (TMPDIR)");
-  if (account.uid != static_cast<uid_t>(-1) && chown(folder.c_str(), account.uid, account.gid) != 0)
-    throw system_error("give " + folder + " to " + account.name, errno);
+  lock_ = open_file(folder + kLockName, O_RDWR | O_CREAT | O_EXCL, 0600);
+  if (!try_lock(lock_.get())) throw system_error("lock " + folder, errno);
+  remove_stale_folders(parent_of(folder), account, run.log);
+  check_socket_path(folder);
+  if (account.other() && ::chown(folder.c_str(), account.uid, account.gid) != 0)
+    throw system_error(fmt::format("give {} to {}", folder, account.name), errno);
 
   run.check_stop();
-  std::string data = folder + "/data";
-  ProcessResult made = run_process(server_process(
-      account,
-      {tools.path("initdb"), "--pgdata=" + data, "--username=postgres", "--auth=trust",
-       "--encoding=" + options.encoding, "--locale=" + options.locale, "--no-sync"},
-      folder));
-  if (made.exit_code != 0)
-    throw Error(ErrorCode::unavailable, "initdb failed: " + printable(made.err, kLogBytesShown),
-                "the scratch folder must let the server's user in: choose another by TMPDIR");
-
-  std::vector<std::string> argv = {tools.path("postgres"), "-D", data};
+  make_cluster(tools, account, folder, options);
+  run.check_stop();
+  std::vector<std::string> argv = {tools.path("postgres"), "-D", folder + "/data"};
   for (const std::string& setting : settings_of(folder, options.jobs)) {
     argv.push_back("-c");
     argv.push_back(setting);
   }
-  ProcessOptions start = server_process(account, argv, folder);
-  start.die_with_parent = true;
-  server_ = std::make_unique<Process>(start);
-  conninfo_ = Conninfo::parse("user=postgres dbname=postgres port=5432").with("host", folder);
-
-  double deadline = run.clock.monotonic_seconds() + kStartSecondsMax;
-  std::string target = fmt::format("host={} port=5432 dbname=postgres user=postgres", folder);
-  while (PQping(target.c_str()) != PQPING_OK) {
-    run.check_stop();
-    if (server_->ended() || run.clock.monotonic_seconds() > deadline)
-      throw Error(ErrorCode::unavailable,
-                  "the scratch server does not start: " + printable(server_->stderr_tail(), kLogBytesShown));
-    std::this_thread::sleep_for(kPollInterval);
-  }
+  server_ = std::make_unique<Process>(server_process(account, argv, folder));
+  conninfo_ = conninfo_in(folder);
+  wait_until_ready(*server_, conninfo_, run);
 }
 
 ScratchServer::~ScratchServer() {
-  if (server_ && !server_->ended()) {
-    ::kill(server_->pid(), SIGINT);  // fast shutdown: sessions are ended
-    double deadline = run_.clock.monotonic_seconds() + kStopSecondsMax;
-    while (!server_->ended() && run_.clock.monotonic_seconds() < deadline)
-      std::this_thread::sleep_for(kPollInterval);
+  if (!server_->ended()) {
+    // Immediate shutdown: nothing needs to be written, all of it goes.
+    ::kill(server_->pid(), SIGQUIT);
+    wait_for_end(*server_, static_cast<int>(kStopSecondsMax * 1000));
     server_->kill();
   }
   server_.reset();

@@ -3,7 +3,9 @@
 //
 // As root (PostgreSQL refuses it) the server runs as `postgres`, else as `nobody`; otherwise as
 // ourselves. It is tuned for loading (fsync off: it never outlives the run). Its data are people's
-// records: the folder is 0700 and removal is logged.
+// records: the folder is 0700, the server logs no statements, and when this program is killed the
+// server dies with it; the folder that then stays behind is removed by the next ScratchServer
+// beside it. One thread makes and destroys it.
 #pragma once
 
 #include <memory>
@@ -19,13 +21,14 @@ namespace holdfast {
 class ScratchServer {
  public:
   struct Options {
-    std::string parent_folder;     // where to make its folder; empty: $TMPDIR or /tmp
+    std::string parent_folder;  // where to make its folder; empty: $TMPDIR or /tmp
     std::string encoding = "UTF8";
-    std::string locale = "C.UTF-8";
+    std::string locale = "C.UTF-8";  // where the machine lacks it: C.utf8, then C
     int jobs = 2;
   };
   // Throws Error(unsupported) if `tools` has no server programs (the caller's verdict is then
-  // INCONCLUSIVE), other Errors if it does not start.
+  // INCONCLUSIVE), Error(cancelled), and others with the server's last words if it does not start
+  // within a minute.
   ScratchServer(const ClientTools& tools, const Options& options, const Run& run);
   ~ScratchServer();
   ScratchServer(const ScratchServer&) = delete;
@@ -37,6 +40,7 @@ class ScratchServer {
  private:
   const Run& run_;
   std::unique_ptr<TempFolder> folder_;
+  Fd lock_;  // held as long as the folder is in use
   std::unique_ptr<Process> server_;
   Conninfo conninfo_;
 };
