@@ -7,6 +7,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/progress_line.h"
 #include "dump/names.h"
 
 namespace holdfast {
@@ -32,21 +33,14 @@ Row row_of(const Backup& backup) {
           proof_text(backup)};
 }
 
-// Columns of characters, not bytes: names may be of any language.
-size_t width_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
 void show_table(Output& output, const std::vector<Row>& rows) {
   std::vector<size_t> widths(rows.front().size(), 0);
   for (const Row& row : rows)
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
   for (const Row& row : rows) {
     std::string line;
     for (size_t i = 0; i < row.size(); ++i) {
-      std::string padding(widths[i] - width_of(row[i]), ' ');
+      std::string padding(widths[i] - columns_of(row[i]), ' ');
       bool number = i >= 2 && i <= 4;
       bool last = i + 1 == row.size();
       line += number ? padding + row[i] : row[i] + (last ? "" : padding);

@@ -31,12 +31,6 @@ ProgressSnapshot snapshot() {
   return progress;
 }
 
-size_t columns_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
 TEST(ProgressLine, SaysHowFarHowFastAndHowLong) {
   std::string line = live_line(snapshot(), 200);
   for (const char* part : {"copying tables", "12/105 tables", "2.1 M rows", "1.00 GiB of 3.00 GiB",

@@ -29,12 +29,6 @@ std::vector<std::string> amounts(const ProgressSnapshot& progress, bool live) {
   return parts;
 }
 
-size_t columns_of(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
-    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
-  }));
-}
-
 std::string whole_line(const ProgressSnapshot& progress) {
   std::vector<std::string> parts = amounts(progress, true);
   if (double rate = progress.bytes_per_second; rate >= 1) {
@@ -63,6 +57,12 @@ std::string phase_line(const ProgressSnapshot& progress) {
   if (parts.empty()) return fmt::format("{}: {}", progress.phase, human_seconds(progress.seconds));
   return fmt::format("{}: {} in {}", progress.phase, fmt::join(parts, ", "),
                      human_seconds(progress.seconds));
+}
+
+size_t columns_of(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 std::string cut_to_columns(std::string_view text, size_t columns) {

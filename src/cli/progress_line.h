@@ -26,6 +26,9 @@ std::string live_line(const ProgressSnapshot& progress, size_t columns);
 // "copying tables: 105 tables, 2.1 M rows, 1.2 GiB in 8.1 s"
 std::string phase_line(const ProgressSnapshot& progress);
 
+// How many characters UTF-8 `text` has, each taken for one column.
+size_t columns_of(std::string_view text);
+
 // The first `columns` characters of UTF-8 `text`; "…" marks a cut.
 std::string cut_to_columns(std::string_view text, size_t columns);
 

@@ -10,7 +10,6 @@
 namespace holdfast {
 namespace {
 
-constexpr std::string_view kEndMark = "\\.\n\n\n";
 
 [[noreturn]] void corrupt(const std::string& what) { throw Error(ErrorCode::corrupt, what); }
 
@@ -174,7 +173,7 @@ void PieceDecoder::end_stream() {
 
 void PieceDecoder::end_text() {
   const std::string& tail = end_mark_.tail();
-  if (role_.last && !(tail == kEndMark && role_.copy_text && rows_.at_line_start()) && !tail.empty())
+  if (role_.last && !(tail == kCopyEndMark && role_.copy_text && rows_.at_line_start()) && !tail.empty())
     add_text(as_bytes(tail));
   if (role_.copy_text && !rows_.at_line_start()) corrupt("the last row does not end");
 }

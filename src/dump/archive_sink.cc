@@ -12,7 +12,9 @@ ArchiveSink::ArchiveSink(std::unique_ptr<ObjectWriter> object)
   XXH3_128bits_reset(span_hash_);
 }
 
-ArchiveSink::~ArchiveSink() { XXH3_freeState(span_hash_); }
+ArchiveSink::~ArchiveSink() {
+  XXH3_freeState(span_hash_);
+}
 
 void ArchiveSink::write(ByteView bytes) {
   object_->write(bytes);

@@ -20,9 +20,12 @@ namespace {
 // From this archive version on, pg_restore reads zstd (PostgreSQL 16).
 constexpr int kZstdMinorVersion = 15;
 
-std::vector<std::string> pg_dump_arguments(const DumpOptions& options) {
+// The encoding is said, because a client_encoding set for the role or the database would otherwise
+// make definitions another one than the rows that our workers read.
+std::vector<std::string> pg_dump_arguments(const DumpOptions& options,
+                                           const std::string& encoding) {
   std::vector<std::string> arguments = {
-      fmt::format("--lock-wait-timeout={}", options.lock_timeout_ms)};
+      fmt::format("--lock-wait-timeout={}", options.lock_timeout_ms), "--encoding=" + encoding};
   auto add = [&](const char* option, const std::vector<std::string>& patterns) {
     for (const std::string& pattern : patterns) arguments.push_back(option + ("=" + pattern));
   };
@@ -111,11 +114,12 @@ class DumpRun {
     session.describe(manifest_);
     manifest_.source = options_.source_name;
     manifest_.id = backup_id(manifest_.database, manifest_.created_at);
-    ClientTools tools = choose_client_tools(find_client_tools(options_.client_folder),
-                                            manifest_.server_major);
+    ClientTools tools =
+        choose_client_tools(find_client_tools(options_.client_folder), manifest_.server_major);
     manifest_.holdfast_version = HOLDFAST_VERSION;
     manifest_.pg_dump_version = tools.version;
-    SchemaDump schema(tools, source_, session.snapshot(), pg_dump_arguments(options_));
+    SchemaDump schema(tools, source_, session.snapshot(),
+                      pg_dump_arguments(options_, manifest_.encoding));
     codec_ = codec_for(options_, schema.toc().header);
     describe_archive(schema.toc());
 
@@ -149,16 +153,16 @@ class DumpRun {
     run_.progress.phase("copying tables");
     Plan plan = plan_tables(schema.toc(), session.connection());
     CopySettings settings{codec_, options_.level, worker_count(options_.jobs)};
-    manifest_.tables =
-        copy_tables(plan, settings, [&] { return session.open_worker(); }, sink, run_);
+    manifest_.tables = copy_tables(
+        plan, settings, [&] { return session.open_worker(); }, sink, run_);
 
     if (!large_object_entries(schema.toc()).empty()) {
       run_.progress.phase("copying large objects");
-      std::vector<std::string> arguments = pg_dump_arguments(options_);
+      std::vector<std::string> arguments = pg_dump_arguments(options_, manifest_.encoding);
       for (std::string& argument : large_objects_only()) arguments.push_back(std::move(argument));
       SchemaDump objects(tools, source_, session.snapshot(), arguments);
-      manifest_.large_objects = copy_large_objects(objects, schema.toc(), codec_, options_.level,
-                                                   sink, run_);
+      manifest_.large_objects =
+          copy_large_objects(objects, schema.toc(), codec_, options_.level, sink, run_);
     }
     run_.progress.phase("storing");
     manifest_.archive_bytes = sink.position();

@@ -18,12 +18,12 @@ namespace holdfast {
 struct DumpOptions {
   Conninfo source;
   std::string source_name = "default";
-  int jobs = 0;                      // connections that copy; 0: one per core, 2 to 8
-  std::optional<Codec> codec;        // empty: by the archive's version (gzip before 16, else zstd)
-  int level = 0;                     // 0: the codec's default
+  int jobs = 0;                // connections that copy; 0: one per core, 2 to 8
+  std::optional<Codec> codec;  // empty: by the archive's version (gzip before 16, else zstd)
+  int level = 0;               // 0: the codec's default
   std::vector<std::string> schemas, exclude_schemas, exclude_table_data;  // pg_dump's patterns
-  int lock_timeout_ms = 10'000;      // a dump never queues longer in front of a migration
-  std::string client_folder;         // extra folder of PostgreSQL programs
+  int lock_timeout_ms = 10'000;  // a dump never queues longer in front of a migration
+  std::string client_folder;     // extra folder of PostgreSQL programs
 };
 
 // Makes the dump and stores archive, globals and manifest. Throws Error; then nothing is listed.

@@ -126,7 +126,9 @@ void read_large_objects(SchemaDump& dump, LargeObjectHandler& handler, const Run
 LargeObjectSummer::LargeObjectSummer() : state_(XXH3_createState()) {
   if (state_ == nullptr) throw std::bad_alloc();
 }
-LargeObjectSummer::~LargeObjectSummer() { XXH3_freeState(state_); }
+LargeObjectSummer::~LargeObjectSummer() {
+  XXH3_freeState(state_);
+}
 
 void LargeObjectSummer::reset() {
   sum_ = {};

@@ -49,8 +49,8 @@ class LargeObjectSummer {
 // The BLOBS entries of a table of contents, in order.
 std::vector<const TocEntry*> large_object_entries(const ArchiveToc& toc);
 
-// Copies the large objects of `from` (opened with kLargeObjectsOnly) into the archive whose table of
-// contents is `toc`. Throws Error(internal) if the two do not name the same blocks.
+// Copies the large objects of `from` (opened with kLargeObjectsOnly) into the archive whose table
+// of contents is `toc`. Throws Error(internal) if the two do not name the same blocks.
 std::vector<LargeObjectRecord> copy_large_objects(SchemaDump& from, const ArchiveToc& toc,
                                                   Codec codec, int level, ArchiveSink& sink,
                                                   const Run& run);

@@ -10,8 +10,8 @@ using Ids = std::set<int>;
 
 struct Tables {
   std::map<std::pair<std::string, std::string>, int> by_name;  // schema, name → TABLE entry
-  std::map<int, int> data;                                      // TABLE entry → its TABLE DATA
-  std::map<int, Ids> partitions;                                // TABLE entry → its partitions
+  std::map<int, int> data;                                     // TABLE entry → its TABLE DATA
+  std::map<int, Ids> partitions;                               // TABLE entry → its partitions
 };
 
 Tables tables_of(const ArchiveToc& toc) {

@@ -13,7 +13,8 @@ void OrderedWindow::append(size_t piece, ByteView bytes) {
   auto may_hand_on = [&] { return piece == head_ && head_drained_; };
   // The head is let in even when the window is full: what it brings leaves at once.
   moved_.wait(lock, [&] {
-    return failed_ || may_hand_on() || piece == head_ || bytes_waiting_ + bytes.size() <= bytes_max_;
+    return failed_ || may_hand_on() || piece == head_ ||
+           bytes_waiting_ + bytes.size() <= bytes_max_;
   });
   check_failed();
   if (!may_hand_on()) {

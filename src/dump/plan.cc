@@ -9,16 +9,16 @@
 namespace holdfast {
 namespace {
 
-// Heap (with its TOAST) per piece: small enough that connections stay evenly loaded and that a piece
-// waiting for its turn is a few MiB, large enough that a statement's start-up does not count.
+// Heap (with its TOAST) per piece: small enough that connections stay evenly loaded and that a
+// piece waiting for its turn is a few MiB, large enough that a statement's start-up does not count.
 constexpr uint64_t kPieceBytes = 16 << 20;
 constexpr int kTidRangeScanMajor = 14;
 constexpr size_t kTablesPerLock = 500;
 
 struct TableSize {
   uint64_t heap_bytes = 0, total_bytes = 0;
-  bool ranges = false;      // a plain heap table, which ctid ranges work on
-  std::string condition;    // of an extension's configuration table: "WHERE …"
+  bool ranges = false;    // a plain heap table, which ctid ranges work on
+  std::string condition;  // of an extension's configuration table: "WHERE …"
 };
 
 using TableName = std::pair<std::string, std::string>;  // schema, table: as they are, unquoted
@@ -47,10 +47,9 @@ std::map<TableName, TableSize> table_sizes(Connection& connection) {
 
 std::string select_of(const PlannedTable& table, const std::string& condition) {
   // "(a, b)" → "a, b"
-  std::string columns =
-      table.target.columns.empty()
-          ? std::string()
-          : table.target.columns.substr(1, table.target.columns.size() - 2);
+  std::string columns = table.target.columns.empty()
+                            ? std::string()
+                            : table.target.columns.substr(1, table.target.columns.size() - 2);
   return fmt::format("COPY (SELECT {} FROM ONLY {} {}) TO STDOUT", columns, table.target.table,
                      condition);
 }
@@ -73,7 +72,8 @@ void cut(Plan& plan, PlannedTable& table, const TableSize& size, uint64_t page_b
     for (uint64_t i = 0; i < pieces; ++i) {
       std::string condition = fmt::format("WHERE ctid >= '({},0)'", pages * i / pieces);
       // The last range has no end: pages added since the size was taken belong to it.
-      if (i + 1 < pieces) condition += fmt::format(" AND ctid < '({},0)'", pages * (i + 1) / pieces);
+      if (i + 1 < pieces)
+        condition += fmt::format(" AND ctid < '({},0)'", pages * (i + 1) / pieces);
       add(select_of(table, condition), size.total_bytes / pieces);
     }
   }

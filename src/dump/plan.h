@@ -15,14 +15,14 @@
 namespace holdfast {
 
 struct PlannedPiece {
-  size_t table = 0;  // index in Plan::tables
+  size_t table = 0;                  // index in Plan::tables
   bool first = false, last = false;  // of its table
   std::string copy_sql;              // COPY … TO STDOUT
   uint64_t text_bytes_estimate = 0;
 };
 
 struct PlannedTable {
-  std::string name;       // "public.visits": quoted and qualified
+  std::string name;  // "public.visits": quoted and qualified
   int dump_id = 0;
   CopyTarget target;
   size_t piece_begin = 0, piece_end = 0;  // in Plan::pieces
@@ -34,8 +34,8 @@ struct Plan {
   uint64_t text_bytes_estimate = 0;
 };
 
-// Plans over the TABLE DATA entries of `toc`, looking up sizes on `connection`. The tables are found
-// by name, so that it serves a restored database as well.
+// Plans over the TABLE DATA entries of `toc`, looking up sizes on `connection`. The tables are
+// found by name, so that it serves a restored database as well.
 Plan plan_tables(const ArchiveToc& toc, Connection& connection);
 
 // Names of all planned tables, ready for LOCK TABLE.

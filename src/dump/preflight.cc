@@ -113,14 +113,15 @@ class Preflight {
   }
 
   void check_client() {
-    std::vector<ClientTools> found = find_client_tools(options_.client_folder);
-    if (!options_.client_folder.empty() && !holds_programs(options_.client_folder))
-      add(FindingLevel::note,
-          fmt::format("{} (--pg-bindir) holds no pg_dump and pg_restore", options_.client_folder),
-          "point it at PostgreSQL's bin folder, such as /usr/lib/postgresql/17/bin, or leave it "
-          "out");
+    const std::string& folder = options_.client_folder;
+    if (!folder.empty() && !holds_programs(folder))
+      throw Error(
+          ErrorCode::unsupported,
+          fmt::format("{} (--pg-bindir) holds no pg_dump and pg_restore", folder),
+          "point it at PostgreSQL's bin folder, such as /usr/lib/postgresql/17/bin, or leave "
+          "it out");
     int major = connection_ ? connection_->server_major() : 0;
-    ClientTools tools = choose_client_tools(found, major);
+    ClientTools tools = choose_client_tools(find_client_tools(folder), major);
     add(FindingLevel::ok, fmt::format("pg_dump {} in {}", tools.version, tools.folder));
   }
 

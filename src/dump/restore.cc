@@ -23,18 +23,19 @@ constexpr size_t kSchemaNotesMax = 20;
 
 // What becomes of the database that has the wanted name.
 enum class Way {
-  fresh,         // there is none
-  replace,       // it is live: kept under another name
-  replace_empty, // it is empty: dropped after the swap
-  in_place,      // it is empty, and the login cannot make another
+  fresh,          // there is none
+  replace,        // it is live: kept under another name
+  replace_empty,  // it is empty: dropped after the swap
+  in_place,       // it is empty, and the login cannot make another
 };
 
 // What a restore needs to know of its source, whoever wrote the archive.
 struct Source {
+  std::vector<std::string> excluded;  // as in the manifest
   ArchiveToc toc;
   DatabaseSpec spec;
-  int server_major = 0;   // of the dumped server
-  std::string globals;    // what to create missing roles from
+  int server_major = 0;  // of the dumped server
+  std::string globals;   // what to create missing roles from
   uint64_t tables = 0, rows = 0;
 };
 
@@ -83,7 +84,8 @@ class RestoreJob {
  private:
   void check_options() const {
     if (options_.database.empty())
-      throw Error(ErrorCode::invalid, "no database to restore into is named", "use --database NAME");
+      throw Error(ErrorCode::invalid, "no database to restore into is named",
+                  "use --database NAME");
     if (!options_.confirm.empty() && options_.confirm != options_.database)
       throw Error(ErrorCode::invalid,
                   fmt::format("'{}' was typed to confirm, but the database to replace is '{}'",
@@ -100,17 +102,20 @@ class RestoreJob {
     if (!database_exists(admin, options_.database)) return Way::fresh;
     bool empty = false, extensions = false;
     {
-      Connection in_it = Connection::open(server_.with("dbname", options_.database),
-                                          "holdfast restore");
+      Connection in_it =
+          Connection::open(server_.with("dbname", options_.database), "holdfast restore");
       empty = database_empty(in_it);
       extensions = in_it.query("SELECT 1 FROM pg_extension WHERE extname <> 'plpgsql'").rows() > 0;
     }
     if (empty) {
-      bool can_swap = admin.query("SELECT 1 FROM pg_roles r, pg_database d WHERE r.rolname = current_user"
-                                  " AND d.datname = $1 AND (r.rolsuper OR (r.rolcreatedb"
-                                  " AND pg_has_role(d.datdba, 'USAGE')))",
-                                  {options_.database})
-                          .rows() > 0;
+      bool can_swap =
+          admin
+              .query(
+                  "SELECT 1 FROM pg_roles r, pg_database d WHERE r.rolname = current_user"
+                  " AND d.datname = $1 AND (r.rolsuper OR (r.rolcreatedb"
+                  " AND pg_has_role(d.datdba, 'USAGE')))",
+                  {options_.database})
+              .rows() > 0;
       return can_swap && !extensions ? Way::replace_empty : Way::in_place;
     }
     if (options_.confirm.empty())
@@ -131,18 +136,17 @@ class RestoreJob {
     std::vector<std::string> extensions =
         missing_extensions(admin, needed_extensions(source_.toc, selection_));
     if (!extensions.empty())
-      throw Error(ErrorCode::unsupported,
-                  "the server has no extension " + join(extensions),
+      throw Error(ErrorCode::unsupported, "the server has no extension " + join(extensions),
                   "install the package that has it on the server (postgresql-contrib has "
                   "PostgreSQL's own); nothing has been changed");
     std::vector<std::string> roles = missing_roles(
         admin, needed_roles(source_.toc, selection_, !options_.no_owner, !options_.no_privileges));
     if (!roles.empty())
-      throw Error(ErrorCode::not_found,
-                  fmt::format("the server has no role {}", join(roles)),
-                  fmt::format("create {}{}, or restore with --no-owner --no-privileges; nothing has "
-                              "been changed",
-                              roles.size() == 1 ? "it" : "them", source_.globals));
+      throw Error(
+          ErrorCode::not_found, fmt::format("the server has no role {}", join(roles)),
+          fmt::format("create {}{}, or restore with --no-owner --no-privileges; nothing has "
+                      "been changed",
+                      roles.size() == 1 ? "it" : "them", source_.globals));
     std::vector<std::string> tablespaces =
         missing_tablespaces(admin, needed_tablespaces(source_.toc, selection_));
     fill_options_.no_owner = options_.no_owner;
@@ -151,12 +155,14 @@ class RestoreJob {
     fill_options_.jobs = options_.jobs;
     if (!tablespaces.empty()) {
       fill_options_.no_tablespaces = true;
-      report_.notes.push_back(fmt::format(
-          "the server has no tablespace {}: everything goes to the default one", join(tablespaces)));
+      report_.notes.push_back(
+          fmt::format("the server has no tablespace {}: everything goes to the default one",
+                      join(tablespaces)));
     }
     if (admin.server_major() < source_.server_major)
-      report_.notes.push_back(fmt::format("the server is PostgreSQL {}, older than the dumped one ({})",
-                                          admin.server_major(), source_.server_major));
+      report_.notes.push_back(
+          fmt::format("the server is PostgreSQL {}, older than the dumped one ({})",
+                      admin.server_major(), source_.server_major));
   }
 
   void fill_in_place() {
@@ -193,10 +199,10 @@ class RestoreJob {
       Connection admin = open_admin(server_, working);
       drop_database(admin, working);
     } catch (const Error& drop_error) {
-      throw Error(error.code(), error.what(),
-                  fmt::format("{}{}the half-made database {} could not be dropped ({}): drop it",
-                              error.hint(), error.hint().empty() ? "" : "; ", working,
-                              drop_error.what()));
+      throw Error(
+          error.code(), error.what(),
+          fmt::format("{}{}the half-made database {} could not be dropped ({}): drop it",
+                      error.hint(), error.hint().empty() ? "" : "; ", working, drop_error.what()));
     }
     throw error;
   }
@@ -207,10 +213,10 @@ class RestoreJob {
     for (std::string& note : copy_database_properties(admin, name, working))
       report_.notes.push_back(std::move(note));
     std::string time = format_name_time(run_.clock.now());  // 2026-11-23T02-00-00-000Z
-    std::string kept = derived_name(
-        name, fmt::format("_before_{}{}{}_{}{}{}", time.substr(0, 4), time.substr(5, 2),
-                          time.substr(8, 2), time.substr(11, 2), time.substr(14, 2),
-                          time.substr(17, 2)));
+    std::string kept =
+        derived_name(name, fmt::format("_before_{}{}{}_{}{}{}", time.substr(0, 4),
+                                       time.substr(5, 2), time.substr(8, 2), time.substr(11, 2),
+                                       time.substr(14, 2), time.substr(17, 2)));
     note_bound_things(admin);
     swap_databases(admin, server_, name, working, kept, run_);
     if (way == Way::replace_empty)
@@ -235,8 +241,8 @@ class RestoreJob {
     QueryResult slots = admin.query(
         "SELECT slot_name FROM pg_replication_slots WHERE database = $1", {options_.database});
     for (int row = 0; row < slots.rows(); ++row)
-      report_.notes.push_back(fmt::format("replication slot {} stays with the replaced database",
-                                          slots.text(row, 0)));
+      report_.notes.push_back(
+          fmt::format("replication slot {} stays with the replaced database", slots.text(row, 0)));
   }
 
   const Source& source_;
@@ -255,7 +261,8 @@ class RestoreJob {
 void require_same(const ComparedTables& compared) {
   if (compared.problems.empty()) return;
   const Problem& first = compared.problems.front();
-  std::string message = fmt::format("the restored database differs: {}: {}", first.where, first.what);
+  std::string message =
+      fmt::format("the restored database differs: {}: {}", first.where, first.what);
   if (compared.problems.size() > 1)
     message += fmt::format(" (and {} more)", compared.problems.size() - 1);
   throw Error(ErrorCode::corrupt, message,
@@ -267,7 +274,7 @@ void note_schema_differences(const Source& source, const Conninfo& target, const
                              const FillOptions& options, RestoreReport& report) {
   if (tools.major != major_of(source.toc.header.dump_version)) return;
   std::vector<std::string> differences = compare_restored_schema(
-      tools, target, source.toc, !options.no_owner && !options.no_privileges);
+      tools, target, source.toc, source.excluded, !options.no_owner && !options.no_privileges);
   for (size_t i = 0; i < std::min(differences.size(), kSchemaNotesMax); ++i)
     report.notes.push_back("schema: " + differences[i]);
   if (differences.size() > kSchemaNotesMax)
@@ -308,10 +315,12 @@ DatabaseSpec spec_of(const ArchiveToc& toc) {
 
 }  // namespace
 
-RestoreReport restore_backup(ObjectStore& store, const Backup& backup, const RestoreOptions& options,
+RestoreReport restore_backup(ObjectStore& store, const Backup& backup,
+                             const RestoreOptions& options,
                              const std::function<void()>& safety_backup, const Run& run) {
   if (!backup.manifest)
-    throw Error(ErrorCode::corrupt, fmt::format("backup {} is damaged: {}", backup.id, backup.damage),
+    throw Error(ErrorCode::corrupt,
+                fmt::format("backup {} is damaged: {}", backup.id, backup.damage),
                 "use another backup: holdfast list");
   const Manifest& manifest = *backup.manifest;
   Source source;
@@ -326,6 +335,7 @@ RestoreReport restore_backup(ObjectStore& store, const Backup& backup, const Res
   }
   source.spec = {manifest.encoding, manifest.collate, manifest.ctype};
   source.server_major = manifest.server_major;
+  source.excluded = manifest.excluded;
   if (manifest.globals_object) source.globals = " from " + *manifest.globals_object;
 
   auto fill = [&](const Conninfo& target, const RestoreSelection& selection,
@@ -336,7 +346,8 @@ RestoreReport restore_backup(ObjectStore& store, const Backup& backup, const Res
                   report.notes, run);
     analyze_if_needed(target, fill_options, phases, run);
     if (options.read_back == ReadBack::counts) {
-      report.notes.push_back("the tables were not read back (counts and what was sent were checked)");
+      report.notes.push_back(
+          "the tables were not read back (counts and what was sent were checked)");
       return;
     }
     phases.time("comparing", [&] {
@@ -424,12 +435,13 @@ RestoreReport restore_foreign_archive(const std::string& path, const RestoreOpti
         arguments.push_back("--use-list=" + lists.write_list("wanted", ids));
       }
       arguments.push_back(path);
-      for (std::string& note : run_pg_restore(tools, target, arguments,
-                                              index_session_options(connection, jobs), run))
+      for (std::string& note :
+           run_pg_restore(tools, target, arguments, index_session_options(connection, jobs), run))
         report.notes.push_back("pg_restore: " + note);
     });
     analyze_if_needed(target, fill_options, phases, run);
-    report.notes.push_back("the archive has no manifest: rows were counted, not compared by checksum");
+    report.notes.push_back(
+        "the archive has no manifest: rows were counted, not compared by checksum");
     if (!scan || options.read_back == ReadBack::counts) return;
     count_selected(scan->tables, selection.data, source);
     phases.time("comparing", [&] {

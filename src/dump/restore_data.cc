@@ -6,6 +6,8 @@
 #include <atomic>
 #include <map>
 #include <memory>
+#include <mutex>
+#include <optional>
 
 #include "base/text.h"
 #include "base/workers.h"
@@ -31,7 +33,6 @@ struct LoadUnit {
 
 std::vector<LoadUnit> load_units(const Manifest& manifest, const std::set<int>& wanted) {
   std::vector<LoadUnit> units;
-  // A block of large objects cannot be shared out: it starts first.
   for (const LargeObjectRecord& record : manifest.large_objects)
     if (wanted.count(record.dump_id) > 0) units.push_back({nullptr, 0, &record});
   for (const TableRecord& table : manifest.tables)
@@ -39,6 +40,62 @@ std::vector<LoadUnit> load_units(const Manifest& manifest, const std::set<int>& 
       for (size_t i = 0; i < table.pieces.size(); ++i) units.push_back({&table, i, nullptr});
   return units;
 }
+
+// Hands out units. Every connection stays with a table as long as it can, because two COPYs into one
+// table wait for each other whenever it grows; a table is shared when there is no other left, the one
+// with the most left per connection first.
+class LoadQueue {
+ public:
+  explicit LoadQueue(const std::vector<LoadUnit>& units) : units_(units) {
+    for (size_t i = 0; i < units.size(); ++i) {
+      if (i == 0 || units[i].table == nullptr || units[i].table != units[i - 1].table)
+        stretches_.push_back({i, i, 0, 0});
+      stretches_.back().end = i + 1;
+      stretches_.back().bytes_left += bytes_of(units[i]);
+    }
+  }
+
+  // The next unit for a connection whose last stretch was `stretch` (kNone at first).
+  static constexpr size_t kNone = SIZE_MAX;
+  std::optional<size_t> next(size_t& stretch) {
+    std::lock_guard lock(mutex_);
+    if (stretch != kNone && stretches_[stretch].begin == stretches_[stretch].end) {
+      --stretches_[stretch].connections;
+      stretch = kNone;
+    }
+    if (stretch == kNone) {
+      stretch = fullest();
+      if (stretch == kNone) return std::nullopt;
+      ++stretches_[stretch].connections;
+    }
+    size_t unit = stretches_[stretch].begin++;
+    stretches_[stretch].bytes_left -= bytes_of(units_[unit]);
+    return unit;
+  }
+
+ private:
+  struct Stretch {
+    size_t begin = 0, end = 0;  // units that are left
+    uint64_t bytes_left = 0;
+    uint64_t connections = 0;
+  };
+  static uint64_t bytes_of(const LoadUnit& unit) {
+    // Large objects cannot be shared out, so they start first.
+    return unit.objects != nullptr ? UINT64_MAX : unit.table->pieces[unit.piece].text_bytes;
+  }
+  size_t fullest() const {
+    size_t best = kNone;
+    auto share = [&](size_t i) { return stretches_[i].bytes_left / (stretches_[i].connections + 1); };
+    for (size_t i = 0; i < stretches_.size(); ++i)
+      if (stretches_[i].begin < stretches_[i].end && (best == kNone || share(i) > share(best)))
+        best = i;
+    return best;
+  }
+
+  const std::vector<LoadUnit>& units_;
+  std::mutex mutex_;
+  std::vector<Stretch> stretches_;  // guarded by mutex_
+};
 
 std::map<int, std::string> copy_statements(const ArchiveToc& toc) {
   std::map<int, std::string> statements;
@@ -265,7 +322,7 @@ void load_data(ObjectStore& store, const Manifest& manifest, const ArchiveToc& t
   });
 
   std::unique_ptr<ObjectReader> archive = store.open(manifest.archive_object);
-  std::atomic<size_t> next{0};
+  LoadQueue queue(units);
   int workers = static_cast<int>(
       std::min<size_t>(static_cast<size_t>(worker_count(jobs)), std::max<size_t>(1, units.size())));
   run_workers(
@@ -275,7 +332,8 @@ void load_data(ObjectStore& store, const Manifest& manifest, const ArchiveToc& t
         auto cancelling = scope.on_stop([&] { connection.cancel(); });
         connection.execute(data_session_settings(connection.server_major(), manifest.encoding));
         Loader loader(*archive, manifest, statements, create_objects, connection, scope, run);
-        for (size_t unit; (unit = next++) < units.size();) loader.load(units[unit]);
+        size_t stretch = LoadQueue::kNone;
+        while (std::optional<size_t> unit = queue.next(stretch)) loader.load(units[*unit]);
       },
       [] {});
 }

@@ -10,15 +10,14 @@
 #include "dump/pg_restore.h"
 #include "dump/restore_data.h"
 #include "dump/schema_dump.h"
-#include "dump/sql_tokens.h"
 #include "dump/verify_deep.h"
 #include "seal/sha256.h"
 
 namespace holdfast {
 namespace {
 
-// Sort memory for index builds, shared by the jobs: larger than PostgreSQL's default of 64 MB, which
-// makes building many an index an external sort.
+// Sort memory for index builds, shared by the jobs: larger than PostgreSQL's default of 64 MB,
+// which makes building many an index an external sort.
 constexpr int kMaintenanceMemoryMb = 512;
 constexpr int kMaintenanceMemoryMbMin = 64;
 constexpr int kJitMajor = 11;
@@ -35,30 +34,6 @@ std::vector<std::string> missing(Connection& server, const std::set<std::string>
   return result;
 }
 
-// pg_dump lists the roles of a policy in the order of the server's role catalog, which is another one
-// on another server: CREATE POLICY … TO b, a USING …
-void sort_policy_roles(TocEntry& entry) {
-  if (entry.desc != "POLICY") return;
-  std::vector<std::string_view> tokens = sql_tokens(entry.defn);
-  auto to = std::find(tokens.begin(), tokens.end(), "TO");
-  if (to == tokens.end() || ++to == tokens.end()) return;
-  std::vector<std::string> roles = {std::string(*to)};
-  auto last = to;
-  while (tokens.end() - last > 2 && *(last + 1) == ",") {
-    last += 2;
-    roles.emplace_back(*last);
-  }
-  std::sort(roles.begin(), roles.end());
-  auto begin = static_cast<size_t>(to->data() - entry.defn.data());
-  auto end = static_cast<size_t>(last->data() - entry.defn.data()) + last->size();
-  entry.defn.replace(begin, end - begin, join(roles));
-}
-
-ArchiveToc with_sorted_roles(ArchiveToc toc) {
-  for (TocEntry& entry : toc.entries) sort_policy_roles(entry);
-  return toc;
-}
-
 }  // namespace
 
 ArchiveToc read_backup_toc(ObjectReader& archive, const Manifest& manifest) {
@@ -69,7 +44,8 @@ ArchiveToc read_backup_toc(ObjectReader& archive, const Manifest& manifest) {
   if (got < bytes.size())
     throw Error(ErrorCode::corrupt, fmt::format("{}: the archive ends at byte {}", place, got));
   if (sha256_hex(as_bytes(bytes)) != manifest.toc_sha256)
-    throw Error(ErrorCode::corrupt, place + ": the bytes are not those that were written (SHA-256)");
+    throw Error(ErrorCode::corrupt,
+                place + ": the bytes are not those that were written (SHA-256)");
   size_t at = 0;
   return with_context(place, [&] {
     ArchiveToc toc = read_archive_toc([&](uint8_t* out, size_t size) {
@@ -84,7 +60,8 @@ ArchiveToc read_backup_toc(ObjectReader& archive, const Manifest& manifest) {
   });
 }
 
-TocFile::TocFile(const ArchiveToc& toc) : folder_("holdfast-restore"), path_(folder_.path() + "/toc") {
+TocFile::TocFile(const ArchiveToc& toc)
+    : folder_("holdfast-restore"), path_(folder_.path() + "/toc") {
   write_file_atomic(path_, toc.bytes);
 }
 
@@ -104,8 +81,8 @@ std::vector<std::string> pg_restore_switches(const FillOptions& options) {
 
 std::string index_session_options(Connection& target, int jobs) {
   int64_t memory_mb = std::max(kMaintenanceMemoryMbMin, kMaintenanceMemoryMb / std::max(1, jobs));
-  QueryResult own =
-      target.query("SELECT setting::bigint / 1024 FROM pg_settings WHERE name = 'maintenance_work_mem'");
+  QueryResult own = target.query(
+      "SELECT setting::bigint / 1024 FROM pg_settings WHERE name = 'maintenance_work_mem'");
   if (own.rows() == 1) memory_mb = std::max(memory_mb, own.integer(0, 0));
   std::string options = fmt::format(
       "-c maintenance_work_mem={}MB -c work_mem=64MB -c synchronous_commit=off"
@@ -134,9 +111,8 @@ void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveTo
   phases.time("restoring definitions", [&] {
     pg_restore(file.write_list("before", selection.before_data), {}, "-c synchronous_commit=off");
   });
-  phases.time("loading data", [&] {
-    load_data(store, manifest, toc, target, selection.data, jobs, run);
-  });
+  phases.time("loading data",
+              [&] { load_data(store, manifest, toc, target, selection.data, jobs, run); });
   phases.time("building indexes", [&] {
     Connection connection = Connection::open(target, "holdfast restore");
     pg_restore(file.write_list("after", selection.after_data), {fmt::format("--jobs={}", jobs)},
@@ -155,11 +131,17 @@ void analyze_if_needed(const Conninfo& target, const FillOptions& options, Phase
 
 std::vector<std::string> compare_restored_schema(const ClientTools& tools, const Conninfo& target,
                                                  const ArchiveToc& toc,
+                                                 const std::vector<std::string>& excluded,
                                                  bool owners_and_privileges) {
-  SchemaDump found(tools, target, "", {});
+  std::vector<std::string> arguments;
+  for (std::string said : excluded) {  // "--exclude-table-data audit.*"
+    if (size_t blank = said.find(' '); blank != std::string::npos) said[blank] = '=';
+    arguments.push_back(std::move(said));
+  }
+  SchemaDump found(tools, target, "", arguments);
   SchemaScope scope;
   scope.owners_and_privileges = owners_and_privileges;
-  return compare_schemas(with_sorted_roles(toc), with_sorted_roles(found.toc()), scope);
+  return compare_schemas(toc, found.toc(), scope);
 }
 
 int major_of(const std::string& version) {

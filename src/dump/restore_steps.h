@@ -68,9 +68,12 @@ void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveTo
                    const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
                    std::vector<std::string>& notes, const Run& run);
 
-// `target`'s schema beside that of `toc`, in the words of compare_schemas.
+// `target`'s schema beside that of `toc`, in the words of compare_schemas. `excluded`: what the
+// backup's manifest says of exclusions, which the comparison must leave out as well.
 std::vector<std::string> compare_restored_schema(const ClientTools& tools, const Conninfo& target,
-                                                 const ArchiveToc& toc, bool owners_and_privileges);
+                                                 const ArchiveToc& toc,
+                                                 const std::vector<std::string>& excluded,
+                                                 bool owners_and_privileges);
 
 // pg_restore's switches for the options, and the session options for its second half.
 std::vector<std::string> pg_restore_switches(const FillOptions& options);

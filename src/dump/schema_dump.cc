@@ -35,13 +35,14 @@ Error client_program_error(const std::string& program, const std::string& stderr
   if (contains(text, "permission denied"))
     return Error(ErrorCode::denied, text, "GRANT pg_read_all_data TO the login, or use the owner");
   if (contains(text, "lock timeout") || contains(text, "could not obtain lock"))
-    return Error(ErrorCode::unavailable, text,
-                 "another session holds or waits for an exclusive lock (a migration?): retry later, "
-                 "or raise --lock-timeout");
+    return Error(
+        ErrorCode::unavailable, text,
+        "another session holds or waits for an exclusive lock (a migration?): retry later, "
+        "or raise --lock-timeout");
   if (contains(text, "no matching"))
-    return Error(ErrorCode::invalid, text, "check the pattern: psql's \\dt and \\dn show the names");
-  return Error(ErrorCode::unavailable,
-               text.empty() ? program + " ended without a message" : text);
+    return Error(ErrorCode::invalid, text,
+                 "check the pattern: psql's \\dt and \\dn show the names");
+  return Error(ErrorCode::unavailable, text.empty() ? program + " ended without a message" : text);
 }
 
 SchemaDump::SchemaDump(const ClientTools& tools, const Conninfo& source,

@@ -24,7 +24,8 @@ constexpr size_t kWindowBytes = 64 << 20;
 struct PieceResult {
   RowChecksum sum;
   uint64_t text_bytes = 0;
-  uint32_t adler = 1;
+  uint64_t end_mark_bytes = 0;  // of kCopyEndMark, in the last piece of a table
+  uint32_t adler = 1;           // of text and end mark
   StoredSpan span;
 };
 
@@ -46,7 +47,7 @@ class BlockWriter final : public OrderedConsumer {
   void bytes(size_t, ByteView bytes) override { sink_.write(bytes); }
   void end(size_t piece) override {
     PieceResult& result = results_[piece];
-    adler_ = combine_adler(adler_, result.adler, result.text_bytes);
+    adler_ = combine_adler(adler_, result.adler, result.text_bytes + result.end_mark_bytes);
     if (plan_.pieces[piece].last) {
       sink_.write_chunk(as_bytes(stream_trailer(codec_, adler_)));
       sink_.write(as_bytes(encode_int(0)));
@@ -74,22 +75,23 @@ class PieceMaker final : public CopyOutHandler {
     text_.reserve(kTextBytes);
   }
 
-  PieceResult make(size_t piece, Connection& connection, const std::string& sql) {
+  PieceResult make(size_t piece, const PlannedPiece& planned, Connection& connection) {
     piece_ = piece;
     result_ = {};
     rows_.reset();
     rows_shown_ = 0;
     chunk_.assign(kIntBytes, '\0');
     compressor_->begin([this](ByteView bytes) { add_compressed(bytes); });
-    uint64_t rows = copy_out(connection, sql, *this);
+    uint64_t rows = copy_out(connection, planned.copy_sql, *this);
     flush_text();
+    if (planned.last) add_end_mark();
     compressor_->end();
     flush_chunk();
     result_.sum = rows_.sum();
     result_.adler = compressor_->adler();
     if (rows != result_.sum.rows || !rows_.at_line_start())
-      throw Error(ErrorCode::internal, fmt::format("the server counted {} rows and sent {}", rows,
-                                                   result_.sum.rows));
+      throw Error(ErrorCode::internal,
+                  fmt::format("the server counted {} rows and sent {}", rows, result_.sum.rows));
     return result_;
   }
 
@@ -111,6 +113,11 @@ class PieceMaker final : public CopyOutHandler {
     text_.clear();
     counters_.rows += rows_.sum().rows - rows_shown_;
     rows_shown_ = rows_.sum().rows;
+  }
+  // Belongs to the stream, but is no row.
+  void add_end_mark() {
+    compressor_->add(as_bytes(kCopyEndMark));
+    result_.end_mark_bytes = kCopyEndMark.size();
   }
   void add_text(ByteView text) {
     if (text.empty()) return;
@@ -176,21 +183,21 @@ std::vector<TableRecord> copy_tables(const Plan& plan, const CopySettings& setti
   BlockWriter writer(plan, results, settings.codec, sink, counters);
   OrderedWindow window(writer, kWindowBytes);
   std::atomic<size_t> next{0};
-  int jobs = static_cast<int>(
-      std::min<size_t>(static_cast<size_t>(settings.jobs), std::max<size_t>(1, plan.pieces.size())));
+  int jobs = static_cast<int>(std::min<size_t>(static_cast<size_t>(settings.jobs),
+                                               std::max<size_t>(1, plan.pieces.size())));
 
   run_workers(
       jobs, run,
       [&](WorkerScope& scope) {
         Connection connection = open_worker();
         auto cancelling = scope.on_stop([&] { connection.cancel(); });
-        for (const std::string& sql : lock_statements(plan, "ACCESS SHARE")) connection.execute(sql);
+        for (const std::string& sql : lock_statements(plan, "ACCESS SHARE"))
+          connection.execute(sql);
         PieceMaker maker(settings, window, counters);
         for (size_t piece; (piece = next++) < plan.pieces.size();) {
           const PlannedPiece& planned = plan.pieces[piece];
-          with_context("table " + plan.tables[planned.table].name, [&] {
-            results[piece] = maker.make(piece, connection, planned.copy_sql);
-          });
+          with_context("table " + plan.tables[planned.table].name,
+                       [&] { results[piece] = maker.make(piece, planned, connection); });
           window.finish(piece);
         }
       },

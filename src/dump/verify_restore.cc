@@ -165,7 +165,7 @@ class Rehearsal {
       report_.problems.push_back({"restored " + problem.where, std::move(problem.what)});
     bool same_major = tools.major == major_of(toc_.header.dump_version);
     size_t differences = 0;
-    for (const std::string& line : compare_restored_schema(tools, target, toc_, true)) {
+    for (const std::string& line : compare_restored_schema(tools, target, toc_, manifest_.excluded, true)) {
       if (++differences > kProblemsMax) break;
       // Another major writes definitions its own way: that is no damage.
       if (same_major)

@@ -1,9 +1,10 @@
 // PostgreSQL's own programs on this machine: which majors are installed, and which one to use.
 //
-// Looked for in the folder given by configuration (`pg_bindir`), in /usr/lib/postgresql/*/bin
-// (Debian), /usr/pgsql-*/bin (Red Hat), a few more such places, and on PATH (links followed, so
-// that Debian's wrapper scripts in /usr/bin are not taken for the programs). A candidate is asked
-// for its version by running it; one that cannot run is passed over.
+// Looked for in the folder given by configuration (`pg_bindir`) and nowhere else, or, if none is
+// given, in /usr/lib/postgresql/*/bin (Debian), /usr/pgsql-*/bin (Red Hat), a few more such places,
+// and on PATH (links followed, so that Debian's wrapper scripts in /usr/bin are not taken for the
+// programs). A candidate is asked for its version by running it; one that cannot run is passed
+// over.
 #pragma once
 
 #include <string>
@@ -18,12 +19,12 @@ struct ClientTools {
   std::string version;  // "15.18 (Debian 15.18-0+deb12u1)"
   std::string folder;
   std::string path(const std::string& program) const { return folder + "/" + program; }
-  bool has(
-      const std::string& program) const;  // executable there ("postgres", "initdb", "pg_amcheck")
+  // Executable there ("postgres", "initdb", "pg_amcheck").
+  bool has(const std::string& program) const;
 };
 
-// All installations that have pg_dump and pg_restore, oldest major first; of two with the same major
-// the one found first. `only_folder` (may be empty) is the configured one.
+// All installations that have pg_dump and pg_restore, oldest major first; of two with the same
+// major the one found first. `only_folder` (may be empty) is the configured one.
 std::vector<ClientTools> find_client_tools(const std::string& only_folder);
 
 // The one for a server of this major: the same major if installed (so that the source's own

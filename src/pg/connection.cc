@@ -206,7 +206,7 @@ Error refused_by_server(const ConnectFailure& failure, const Conninfo& conninfo,
   if (failure.sqlstate.starts_with("28")) {
     hint = login_hint(failure, conninfo, user, pg);
   } else if (failure.sqlstate == "42501") {
-    hint = fmt::format("GRANT CONNECT ON DATABASE … TO {}", user);
+    hint = fmt::format("GRANT CONNECT ON DATABASE {} TO {}", printable(conninfo.dbname()), user);
   } else if (failure.sqlstate.starts_with("08")) {
     hint = "a pooler or proxy stands before the server? connect to the server itself";
   }

@@ -42,19 +42,28 @@ uint64_t copy_out(Connection& connection, const std::string& sql, CopyOutHandler
   while (true) {
     char type = reader.next();
     switch (type) {
-      case 'd': hand_on_row(reader, handler); break;
-      case 'C': rows = decode_row_count(reader.body().c_str()); break;
-      case 'E': failure = decode_error(reader.body()); break;
+      case 'd':
+        hand_on_row(reader, handler);
+        break;
+      case 'C':
+        rows = decode_row_count(reader.body().c_str());
+        break;
+      case 'E':
+        failure = decode_error(reader.body());
+        break;
       case 'H':  // CopyOutResponse
       case 'c':  // CopyDone
       case 'N':  // NoticeResponse
       case 'S':  // ParameterStatus
-      case 'A': reader.body(); break;
+      case 'A':
+        reader.body();
+        break;
       case 'Z':
         reader.body();
         if (failure) throw *failure;
         return rows;
-      default: unexpected(type);
+      default:
+        unexpected(type);
     }
   }
 }
@@ -65,14 +74,24 @@ struct CopyIn::State {
   // Handles one message; true at ReadyForQuery.
   bool handle(char type) {
     switch (type) {
-      case 'G': ready_for_data = true; break;
-      case 'C': rows = decode_row_count(reader.body().c_str()); return false;
-      case 'E': failure = decode_error(reader.body()); return false;
+      case 'G':
+        ready_for_data = true;
+        break;
+      case 'C':
+        rows = decode_row_count(reader.body().c_str());
+        return false;
+      case 'E':
+        failure = decode_error(reader.body());
+        return false;
       case 'N':
       case 'S':
-      case 'A': break;
-      case 'Z': reader.body(); return true;
-      default: unexpected(type);
+      case 'A':
+        break;
+      case 'Z':
+        reader.body();
+        return true;
+      default:
+        unexpected(type);
     }
     reader.body();
     return false;
@@ -98,7 +117,8 @@ struct CopyIn::State {
 CopyIn::CopyIn(Connection& connection, const std::string& sql)
     : state_(std::make_unique<State>(connection)) {
   state_->send(as_bytes(encode_query(sql)));
-  while (!state_->ready_for_data && !state_->idle) state_->idle = state_->handle(state_->reader.next());
+  while (!state_->ready_for_data && !state_->idle)
+    state_->idle = state_->handle(state_->reader.next());
   if (state_->failure) throw *state_->failure;
   if (state_->idle) throw Error(ErrorCode::internal, "the server did not start the COPY");
 }

@@ -6,8 +6,8 @@
 // libpq does everything else: it has connected, logged in and, for TLS, made the session, whose SSL
 // object is used (PQsslStruct). Between calls the connection is idle and libpq can go on using it.
 //
-// Both directions run one COPY statement to its end. A server error becomes an Error; afterwards the
-// connection can be used again unless it was lost. One thread at a time per connection.
+// Both directions run one COPY statement to its end. A server error becomes an Error; afterwards
+// the connection can be used again unless it was lost. One thread at a time per connection.
 #pragma once
 
 #include <memory>

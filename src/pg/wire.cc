@@ -42,7 +42,8 @@ bool WireSocket::wait(bool for_write) {
 size_t WireSocket::send_some(ByteView bytes) {
   errno = 0;
   if (ssl_ != nullptr) {
-    int sent = SSL_write(ssl_, bytes.data(), static_cast<int>(std::min<size_t>(bytes.size(), 1 << 30)));
+    int sent =
+        SSL_write(ssl_, bytes.data(), static_cast<int>(std::min<size_t>(bytes.size(), 1 << 30)));
     if (sent > 0) return static_cast<size_t>(sent);
     int reason = SSL_get_error(ssl_, sent);
     if (reason == SSL_ERROR_WANT_WRITE || reason == SSL_ERROR_WANT_READ) return 0;

@@ -37,8 +37,8 @@ class WireSocket {
   size_t receive_available(uint8_t* out, size_t size);
 
  private:
-  size_t send_some(ByteView bytes);       // 0: would block
-  bool wait(bool for_write);              // true: readable
+  size_t send_some(ByteView bytes);  // 0: would block
+  bool wait(bool for_write);         // true: readable
   [[noreturn]] void lost(const char* what);
 
   Connection& connection_;

@@ -38,7 +38,9 @@ class PlainDecompressor final : public Decompressor {
 
 }  // namespace
 
-std::string_view codec_name(Codec codec) { return kCodecNames[static_cast<size_t>(codec)]; }
+std::string_view codec_name(Codec codec) {
+  return kCodecNames[static_cast<size_t>(codec)];
+}
 
 Codec parse_codec(std::string_view name) {
   for (size_t i = 0; i < kCodecNames.size(); ++i)
@@ -51,20 +53,28 @@ Codec parse_codec(std::string_view name) {
 
 std::unique_ptr<PieceCompressor> make_piece_compressor(Codec codec, int level) {
   switch (codec) {
-    case Codec::none: return std::make_unique<PlainCompressor>();
-    case Codec::gzip: return make_gzip_compressor();
-    case Codec::zstd: return make_zstd_compressor(level);
-    case Codec::lz4: break;
+    case Codec::none:
+      return std::make_unique<PlainCompressor>();
+    case Codec::gzip:
+      return make_gzip_compressor();
+    case Codec::zstd:
+      return make_zstd_compressor(level);
+    case Codec::lz4:
+      break;
   }
   throw Error(ErrorCode::unsupported, "lz4 archives are not written", "use gzip or zstd");
 }
 
 std::unique_ptr<Decompressor> make_decompressor(Codec codec) {
   switch (codec) {
-    case Codec::none: return std::make_unique<PlainDecompressor>();
-    case Codec::gzip: return make_gzip_decompressor();
-    case Codec::zstd: return make_zstd_decompressor();
-    case Codec::lz4: break;
+    case Codec::none:
+      return std::make_unique<PlainDecompressor>();
+    case Codec::gzip:
+      return make_gzip_decompressor();
+    case Codec::zstd:
+      return make_zstd_decompressor();
+    case Codec::lz4:
+      break;
   }
   throw Error(ErrorCode::unsupported, "lz4-compressed data cannot be read by holdfast",
               "pg_restore can: use holdfast restore FILE, or pg_restore itself");

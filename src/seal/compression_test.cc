@@ -26,8 +26,7 @@ std::string sample_text(size_t bytes, uint32_t seed) {
 std::string compress_piece(PieceCompressor& compressor, std::string_view text, size_t step = 1000) {
   std::string out;
   compressor.begin([&](ByteView bytes) { out.append(as_text(bytes)); });
-  for (size_t at = 0; at < text.size(); at += step)
-    compressor.add(as_bytes(text.substr(at, step)));
+  for (size_t at = 0; at < text.size(); at += step) compressor.add(as_bytes(text.substr(at, step)));
   compressor.end();
   return out;
 }
@@ -65,9 +64,9 @@ TEST(Gzip, PiecesJoinToOneStreamThatZlibReads) {
   std::string expected = stream.texts[0] + stream.texts[2];
   std::string out(expected.size() + 10, '\0');
   uLongf size = out.size();
-  ASSERT_EQ(Z_OK, uncompress(reinterpret_cast<Bytef*>(out.data()), &size,
-                             reinterpret_cast<const Bytef*>(stream.whole.data()),
-                             stream.whole.size()));
+  ASSERT_EQ(Z_OK,
+            uncompress(reinterpret_cast<Bytef*>(out.data()), &size,
+                       reinterpret_cast<const Bytef*>(stream.whole.data()), stream.whole.size()));
   out.resize(size);
   EXPECT_EQ(out, expected);
   EXPECT_EQ(decompress(Codec::gzip, true, stream.whole), expected);

@@ -60,8 +60,7 @@ class GzipCompressor final : public PieceCompressor {
     do {
       stream_.next_out = out_.data();
       stream_.avail_out = static_cast<uint32_t>(out_.size());
-      if (isal_deflate(&stream_) != COMP_OK)
-        throw Error(ErrorCode::internal, "deflate failed");
+      if (isal_deflate(&stream_) != COMP_OK) throw Error(ErrorCode::internal, "deflate failed");
       size_t produced = out_.size() - stream_.avail_out;
       if (produced > 0) sink_({out_.data(), produced});
     } while (stream_.avail_out == 0 || stream_.avail_in > 0);

@@ -32,7 +32,9 @@ RowSummer::RowSummer() : state_(XXH3_createState()) {
   if (state_ == nullptr) throw std::bad_alloc();
 }
 
-RowSummer::~RowSummer() { XXH3_freeState(state_); }
+RowSummer::~RowSummer() {
+  XXH3_freeState(state_);
+}
 
 void RowSummer::reset() {
   sum_ = {};

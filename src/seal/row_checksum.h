@@ -60,7 +60,7 @@ class RowSummer {
 
  private:
   RowChecksum sum_;
-  XXH3_state_t* state_;   // of a line that came in several parts
+  XXH3_state_t* state_;  // of a line that came in several parts
   bool in_line_ = false;
 };
 

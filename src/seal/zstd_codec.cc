@@ -17,8 +17,7 @@ constexpr int kDefaultLevel = 1;
 constexpr int kWindowLogMax = 27;
 
 void check(size_t result, ErrorCode code, const char* what) {
-  if (ZSTD_isError(result))
-    throw Error(code, std::string(what) + ": " + ZSTD_getErrorName(result));
+  if (ZSTD_isError(result)) throw Error(code, std::string(what) + ": " + ZSTD_getErrorName(result));
 }
 
 class ZstdCompressor final : public PieceCompressor {
@@ -60,8 +59,7 @@ class ZstdCompressor final : public PieceCompressor {
 
 class ZstdDecompressor final : public Decompressor {
  public:
-  ZstdDecompressor()
-      : context_(ZSTD_createDCtx(), ZSTD_freeDCtx), out_(ZSTD_DStreamOutSize()) {
+  ZstdDecompressor() : context_(ZSTD_createDCtx(), ZSTD_freeDCtx), out_(ZSTD_DStreamOutSize()) {
     if (!context_) throw std::bad_alloc();
     check(ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, kWindowLogMax),
           ErrorCode::internal, "zstd");

@@ -63,7 +63,8 @@ class Secrets(unittest.TestCase):
             self.assertNotEqual(0, done.code, str(done))
         else:
             self.assertEqual(code, done.code, str(done))
-        self.assertIn("error: ", done.err)
+        if args[0] != "doctor":  # which reports findings instead
+            self.assertIn("error: ", done.err)
         return done
 
     def test_every_command(self):
@@ -194,8 +195,8 @@ class Secrets(unittest.TestCase):
         self.server.psql("SELECT pg_reload_conf()")
         self.run_holdfast("backup", "--type", "dump")
         self.run_holdfast("restore", "latest", "--database", "logged")
-        harness.assert_no_secrets(self.server.log_text().replace(
-            "CREATE ROLE", "").encode(), "the server's log")
+        self.assertIn("COPY", self.server.log_text())
+        harness.assert_no_secrets(self.server.log_text(), "the server's log")
 
 
 class OnTheCommandLine(unittest.TestCase):
