@@ -61,6 +61,10 @@ decltype(auto) with_context(std::string_view step, Work&& work) {
   }
 }
 
+// The next step that fits every error of this code: what users are told when the error itself knows
+// no better one. Empty for those that nobody can be told a step for.
+std::string_view general_hint(ErrorCode code);
+
 // The code's name as `--json` prints it ("not_found").
 std::string_view error_code_name(ErrorCode code);
 

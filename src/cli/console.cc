@@ -84,9 +84,10 @@ void Console::failure(const Error& error) {
     clear_locked();
   }
   line(LogLevel::error, error.what());
-  if (error.hint().empty()) return;
+  std::string hint = error.hint().empty() ? std::string(general_hint(error.code())) : error.hint();
+  if (hint.empty()) return;
   std::lock_guard lock(mutex_);
-  write("hint: " + printable(error.hint(), kLineBytesMax) + "\n");
+  write("hint: " + printable(hint, kLineBytesMax) + "\n");
 }
 
 ProgressSnapshot Console::snapshot() const {

@@ -27,7 +27,8 @@ Json text_or_null(const std::string& text) {
 Json error_json(const Error& error) {
   return {{"code", error_code_name(error.code())},
           {"message", error.what()},
-          {"hint", text_or_null(error.hint())}};
+          {"hint", text_or_null(error.hint().empty() ? std::string(general_hint(error.code()))
+                                                      : error.hint())}};
 }
 
 void add_error(Json& object, const std::optional<Error>& error) {

@@ -10,8 +10,9 @@
 namespace holdfast {
 namespace {
 
-
-[[noreturn]] void corrupt(const std::string& what) { throw Error(ErrorCode::corrupt, what); }
+[[noreturn]] void corrupt(const std::string& what) {
+  throw Error(ErrorCode::corrupt, what);
+}
 
 XXH3_state_t* new_state() {
   XXH3_state_t* state = XXH3_createState();
@@ -125,8 +126,9 @@ void PieceDecoder::add(ByteView stored) {
     if (!block_header_.take(stored, kBlockHeaderBytes)) return;
     BlockHeader header = decode_block_header(block_header_.view());
     if (header.type != kBlockData || header.dump_id != role_.dump_id)
-      corrupt(fmt::format("a block of type {} for entry {} stands where the data of entry {} should",
-                          header.type, header.dump_id, role_.dump_id));
+      corrupt(
+          fmt::format("a block of type {} for entry {} stands where the data of entry {} should",
+                      header.type, header.dump_id, role_.dump_id));
     header_read_ = true;
   }
   chunks_.add(stored, [this](ByteView payload) { add_payload(payload); });
@@ -173,7 +175,8 @@ void PieceDecoder::end_stream() {
 
 void PieceDecoder::end_text() {
   const std::string& tail = end_mark_.tail();
-  if (role_.last && !(tail == kCopyEndMark && role_.copy_text && rows_.at_line_start()) && !tail.empty())
+  if (role_.last && !(tail == kCopyEndMark && role_.copy_text && rows_.at_line_start()) &&
+      !tail.empty())
     add_text(as_bytes(tail));
   if (role_.copy_text && !rows_.at_line_start()) corrupt("the last row does not end");
 }
@@ -211,9 +214,10 @@ void LargeObjectDecoder::end() {
 
 void LargeObjectDecoder::block_begin(const BlockHeader& header) {
   if (header.type != kBlockLargeObjects || header.dump_id != dump_id_)
-    corrupt(fmt::format("a block of type {} for entry {} stands where the large objects of entry {} "
-                        "should",
-                        header.type, header.dump_id, dump_id_));
+    corrupt(
+        fmt::format("a block of type {} for entry {} stands where the large objects of entry {} "
+                    "should",
+                    header.type, header.dump_id, dump_id_));
 }
 
 void LargeObjectDecoder::object_begin(uint32_t oid) {
@@ -241,10 +245,18 @@ void LargeObjectDecoder::object_end() {
 
 // --- hashes ---
 
-StoredHash::StoredHash() : state_(new_state()) { reset(); }
-StoredHash::~StoredHash() { XXH3_freeState(state_); }
-void StoredHash::reset() { XXH3_128bits_reset(state_); }
-void StoredHash::add(ByteView bytes) { XXH3_128bits_update(state_, bytes.data(), bytes.size()); }
+StoredHash::StoredHash() : state_(new_state()) {
+  reset();
+}
+StoredHash::~StoredHash() {
+  XXH3_freeState(state_);
+}
+void StoredHash::reset() {
+  XXH3_128bits_reset(state_);
+}
+void StoredHash::add(ByteView bytes) {
+  XXH3_128bits_update(state_, bytes.data(), bytes.size());
+}
 
 std::string StoredHash::hex() const {
   XXH128_canonical_t canonical;

@@ -1,10 +1,11 @@
-// Reading the data blocks of an archive: from stored bytes to the text of tables and the contents of
-// large objects. The bytes are pushed in, cut anywhere, so that one reading of a file can serve
+// Reading the data blocks of an archive: from stored bytes to the text of tables and the contents
+// of large objects. The bytes are pushed in, cut anywhere, so that one reading of a file can serve
 // hashing and several decoding threads; nothing here holds more than a few buffers, whatever the
 // size of a piece or a row.
 //
 //   BlockWalker     finds where blocks begin and end (and can hand on what is in their chunks)
-//   PieceDecoder    one piece of a table as Holdfast wrote it, or a whole block as pg_dump wrote it:
+//   PieceDecoder    one piece of a table as Holdfast wrote it, or a whole block as pg_dump wrote
+//   it:
 //                   text, rows, checksum
 //   LargeObjectDecoder   a block of large objects: every object's id and content
 //

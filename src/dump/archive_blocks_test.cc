@@ -37,8 +37,7 @@ TEST_P(Blocks, PiecesComeBackHoweverTheyAreCut) {
     uint32_t adler = 1;
     for (size_t i = 0; i < texts.size(); ++i) {
       const Piece& piece = table.pieces[i];
-      std::string_view stored =
-          std::string_view(builder.bytes()).substr(piece.offset, piece.bytes);
+      std::string_view stored = std::string_view(builder.bytes()).substr(piece.offset, piece.bytes);
       EXPECT_EQ(decode(decoder, role_of(table, i), stored, step), texts[i]);
       EXPECT_EQ(decoder.sum(), piece.sum);
       EXPECT_EQ(decoder.text_bytes(), texts[i].size());

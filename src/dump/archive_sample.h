@@ -145,8 +145,10 @@ class ArchiveBuilder {
 inline std::string sample_rows(int count, int seed = 1) {
   std::string text;
   for (int i = 0; i < count; ++i) {
-    uint64_t mixed = (static_cast<uint64_t>(i) + 1) * 0x9E3779B97F4A7C15ull * static_cast<uint64_t>(seed);
-    text += std::to_string(i) + "\tvisit " + std::to_string(mixed) + "\t2026-11-10 14:30:00+00\t\\N\n";
+    uint64_t mixed =
+        (static_cast<uint64_t>(i) + 1) * 0x9E3779B97F4A7C15ull * static_cast<uint64_t>(seed);
+    text +=
+        std::to_string(i) + "\tvisit " + std::to_string(mixed) + "\t2026-11-10 14:30:00+00\t\\N\n";
   }
   return text;
 }

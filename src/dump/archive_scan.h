@@ -24,8 +24,8 @@ class Splitter {
  public:
   virtual ~Splitter() = default;
   struct Part {
-    size_t bytes = 0;     // how many of them, at least 1
-    bool in_unit = false; // else nobody decodes them
+    size_t bytes = 0;      // how many of them, at least 1
+    bool in_unit = false;  // else nobody decodes them
     size_t unit = 0;
     bool first = false, last = false;  // of the unit
   };

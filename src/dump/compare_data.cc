@@ -72,8 +72,8 @@ ArchiveToc wanted_part(const ArchiveToc& toc, const CompareOptions& options) {
 
 RowChecksum count_rows(Connection& connection, const std::string& table) {
   RowChecksum sum;
-  sum.rows = static_cast<uint64_t>(std::stoull(
-      connection.query_text("SELECT count(*) FROM ONLY " + table)));
+  sum.rows = static_cast<uint64_t>(
+      std::stoull(connection.query_text("SELECT count(*) FROM ONLY " + table)));
   return sum;
 }
 
@@ -84,8 +84,8 @@ std::vector<RowChecksum> read_tables(const Conninfo& target, const Manifest& man
   std::vector<RowChecksum> found(plan.pieces.size());
   std::atomic<size_t> next{0};
   size_t units = options.rows_only ? plan.tables.size() : plan.pieces.size();
-  int workers = static_cast<int>(std::min<size_t>(
-      static_cast<size_t>(worker_count(options.jobs)), std::max<size_t>(1, units)));
+  int workers = static_cast<int>(std::min<size_t>(static_cast<size_t>(worker_count(options.jobs)),
+                                                  std::max<size_t>(1, units)));
   run_workers(
       workers, run,
       [&](WorkerScope& scope) {
@@ -140,7 +140,8 @@ std::optional<SequencePosition> parse_setval(const std::string& defn) {
     if (defn[i] == '\'') ++i;  // a doubled quote inside the literal
     if (i < end) position.sequence += defn[i];
   }
-  std::vector<std::string> rest = split(std::string_view(defn).substr(end + 3, close - end - 3), ',');
+  std::vector<std::string> rest =
+      split(std::string_view(defn).substr(end + 3, close - end - 3), ',');
   if (rest.size() != 2) return std::nullopt;
   position.value = trim(rest[0]);
   position.called = trim(rest[1]) == "true";
@@ -153,15 +154,14 @@ void compare_sequences(Connection& connection, const ArchiveToc& toc,
     if (entry.desc != "SEQUENCE SET") continue;
     std::optional<SequencePosition> expected = parse_setval(entry.defn);
     if (!expected) continue;
-    QueryResult found =
-        connection.query("SELECT last_value, is_called FROM " + expected->sequence);
+    QueryResult found = connection.query("SELECT last_value, is_called FROM " + expected->sequence);
     if (found.rows() == 1 && found.text(0, 0) == expected->value &&
         found.boolean(0, 1) == expected->called)
       continue;
-    problems.push_back({"sequence " + expected->sequence,
-                        fmt::format("stands at {} instead of {}",
-                                    found.rows() == 1 ? found.text(0, 0) : "nothing",
-                                    expected->value)});
+    problems.push_back(
+        {"sequence " + expected->sequence,
+         fmt::format("stands at {} instead of {}", found.rows() == 1 ? found.text(0, 0) : "nothing",
+                     expected->value)});
   }
 }
 
@@ -176,11 +176,11 @@ void read_rest(Connection& connection, const std::string& oid, LargeObjectSummer
                const Run& run) {
   for (uint64_t offset = kObjectHeadBytes;; offset += kObjectPartBytes) {
     run.check_stop();
-    std::string part = decode_bytea(
-        connection
-            .query("SELECT pg_catalog.lo_get($1::oid, $2::bigint, $3::int)",
-                   {oid, std::to_string(offset), std::to_string(kObjectPartBytes)})
-            .text(0, 0));
+    std::string part =
+        decode_bytea(connection
+                         .query("SELECT pg_catalog.lo_get($1::oid, $2::bigint, $3::int)",
+                                {oid, std::to_string(offset), std::to_string(kObjectPartBytes)})
+                         .text(0, 0));
     summer.content(as_bytes(part));
     if (part.size() < kObjectPartBytes) return;
   }
@@ -195,7 +195,8 @@ RowChecksum sum_large_objects(const Conninfo& target, const Run& run) {
     run.check_stop();
     QueryResult batch = connection.query(
         "SELECT o.oid, pg_catalog.lo_get(o.oid, 0, $2::int)"
-        " FROM (SELECT oid FROM pg_largeobject_metadata WHERE oid > $1::oid ORDER BY oid LIMIT $3) o"
+        " FROM (SELECT oid FROM pg_largeobject_metadata WHERE oid > $1::oid ORDER BY oid LIMIT $3) "
+        "o"
         " ORDER BY o.oid",
         {after, std::to_string(kObjectHeadBytes), std::to_string(kObjectsPerBatch)});
     for (int row = 0; row < batch.rows(); ++row) {
@@ -221,8 +222,7 @@ void compare_large_objects(const Conninfo& target, const Manifest& manifest,
     any = true;
   }
   if (!any) return;
-  std::string problem =
-      difference(sum_large_objects(target, run), expected, false, "large object");
+  std::string problem = difference(sum_large_objects(target, run), expected, false, "large object");
   if (!problem.empty()) problems.push_back({"large objects", problem});
 }
 
@@ -245,9 +245,9 @@ ComparedTables compare_data(const Conninfo& target, const Manifest& manifest, co
   for (const TableRecord& table : manifest.tables) {
     if (!is_wanted(options, table.dump_id)) continue;
     auto at = found.find(table.dump_id);
-    std::string problem =
-        at == found.end() ? std::string("is not in the table of contents")
-                          : difference(at->second, table.sum, options.rows_only, "row");
+    std::string problem = at == found.end()
+                              ? std::string("is not in the table of contents")
+                              : difference(at->second, table.sum, options.rows_only, "row");
     compared.tables.push_back(
         {table.name, at == found.end() ? 0 : at->second.rows, problem.empty()});
     if (!problem.empty()) compared.problems.push_back({"table " + table.name, problem});

@@ -1,9 +1,9 @@
 // Making, dropping and swapping whole databases, over a connection to another database of the same
 // server.
 //
-// A restore always fills a database under a working name (`care_holdfast_3f2a91c0`) and gives it its
-// name at the very end, so that whatever happens before, nothing half-made is ever found under a
-// name that somebody uses. All changes of names happen in one transaction.
+// A restore always fills a database under a working name (`care_holdfast_3f2a91c0`) and gives it
+// its name at the very end, so that whatever happens before, nothing half-made is ever found under
+// a name that somebody uses. All changes of names happen in one transaction.
 #pragma once
 
 #include <optional>

@@ -37,14 +37,21 @@ bool harmless(const QueryFailure& failure) {
   const std::string& message = failure.message;
   if (contains(message, "schema \"public\" already exists")) return true;
   // A newer pg_restore sets parameters that an older server does not know.
-  if (contains(message, "unrecognized configuration parameter") && starts_with(failure.command, "SET "))
+  if (contains(message, "unrecognized configuration parameter") &&
+      starts_with(failure.command, "SET "))
     return true;
   bool rights = contains(message, "must be ") || contains(message, "permission denied");
   if (!rights) return false;
-  constexpr std::array<std::string_view, 10> kBesideTheData = {
-      "COMMENT ON ",        "GRANT ",           "REVOKE ",         "ALTER DEFAULT PRIVILEGES",
-      "SECURITY LABEL ",    "CREATE PUBLICATION", "ALTER PUBLICATION", "CREATE EVENT TRIGGER",
-      "ALTER EVENT TRIGGER", "CREATE SUBSCRIPTION"};
+  constexpr std::array<std::string_view, 10> kBesideTheData = {"COMMENT ON ",
+                                                               "GRANT ",
+                                                               "REVOKE ",
+                                                               "ALTER DEFAULT PRIVILEGES",
+                                                               "SECURITY LABEL ",
+                                                               "CREATE PUBLICATION",
+                                                               "ALTER PUBLICATION",
+                                                               "CREATE EVENT TRIGGER",
+                                                               "ALTER EVENT TRIGGER",
+                                                               "CREATE SUBSCRIPTION"};
   return std::any_of(kBesideTheData.begin(), kBesideTheData.end(),
                      [&](std::string_view start) { return starts_with(failure.command, start); });
 }
@@ -57,14 +64,15 @@ std::string in_words(const QueryFailure& failure) {
   return printable(text);
 }
 
-std::string_view first_line(std::string_view text) { return text.substr(0, text.find('\n')); }
+std::string_view first_line(std::string_view text) {
+  return text.substr(0, text.find('\n'));
+}
 
 std::string hint_for(const std::string& error) {
   if (contains(error, "role \"") && contains(error, "does not exist"))
     return "create the roles first (the backup's .globals.sql has them), or restore with "
            "--no-owner --no-privileges";
-  if (contains(error, "extension"))
-    return "install the extension's package on the target server";
+  if (contains(error, "extension")) return "install the extension's package on the target server";
   if (contains(error, "permission denied") || contains(error, "must be "))
     return "restore as a superuser or the owner, or with --no-owner --no-privileges";
   return {};
@@ -134,8 +142,7 @@ std::vector<std::string> run_pg_restore(const ClientTools& tools, const Conninfo
     pollfd ended{process.ended_fd(), POLLIN, 0};
     ::poll(&ended, 1, kPollMs);
   }
-  PgRestoreFindings findings =
-      classify_pg_restore_errors(process.stderr_tail(), process.wait());
+  PgRestoreFindings findings = classify_pg_restore_errors(process.stderr_tail(), process.wait());
   if (findings.errors.empty()) return findings.notes;
   std::string message = "pg_restore: " + findings.errors.front();
   if (findings.errors.size() > 1)

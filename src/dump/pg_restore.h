@@ -2,8 +2,8 @@
 //
 // pg_restore goes on after errors and ends with status 1 and "errors ignored on restore: N" even
 // when all is well but for a comment that the login may not set. So every error is classified by
-// its message and command: known harmless ones become notes, anything else is a failure. Errors that
-// were not seen (its stderr is kept to a bounded tail) count as failures.
+// its message and command: known harmless ones become notes, anything else is a failure. Errors
+// that were not seen (its stderr is kept to a bounded tail) count as failures.
 #pragma once
 
 #include <string>

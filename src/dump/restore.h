@@ -2,9 +2,9 @@
 // called done.
 //
 // Pre-data by pg_restore, data by several connections (a single table in parallel too, by the
-// manifest's pieces), post-data by pg_restore -j. Over a live database: only when its name was typed
-// back, after a safety backup, restored beside it first, compared, then swapped in by renaming; the
-// old one stays under `<name>_before_<time>` until the operator drops it.
+// manifest's pieces), post-data by pg_restore -j. Over a live database: only when its name was
+// typed back, after a safety backup, restored beside it first, compared, then swapped in by
+// renaming; the old one stays under `<name>_before_<time>` until the operator drops it.
 #pragma once
 
 #include <functional>
@@ -25,10 +25,10 @@ enum class ReadBack {
 };
 
 struct RestoreOptions {
-  Conninfo server;                     // its dbname is the database to connect to first
-  std::string database;                // the database to make (or, with `confirm`, to replace)
-  std::string confirm;                 // typed back name; empty: never replace
-  std::vector<std::string> tables;     // only these ("public.visits" or "visits"); empty: all
+  Conninfo server;                  // its dbname is the database to connect to first
+  std::string database;             // the database to make (or, with `confirm`, to replace)
+  std::string confirm;              // typed back name; empty: never replace
+  std::vector<std::string> tables;  // only these ("public.visits" or "visits"); empty: all
   bool no_owner = false, no_privileges = false;
   ReadBack read_back = ReadBack::full;
   // ANALYZE before returning, even where the server's autovacuum will do it within minutes.
@@ -43,10 +43,10 @@ struct RestorePhase {
 };
 
 struct RestoreReport {
-  std::string database;                      // where the data now is
-  std::optional<std::string> kept_old_as;    // the name the replaced database was kept under
+  std::string database;                    // where the data now is
+  std::optional<std::string> kept_old_as;  // the name the replaced database was kept under
   uint64_t tables = 0, rows = 0;
-  Verdict verdict = Verdict::inconclusive;   // of the comparison
+  Verdict verdict = Verdict::inconclusive;  // of the comparison
   std::vector<Problem> problems;
   std::vector<std::string> notes;
   std::vector<RestorePhase> phases;
@@ -55,7 +55,8 @@ struct RestoreReport {
 
 // From a store, with its manifest. `safety_backup` is called once, before anything live is touched;
 // if it throws, nothing has been changed.
-RestoreReport restore_backup(ObjectStore& store, const Backup& backup, const RestoreOptions& options,
+RestoreReport restore_backup(ObjectStore& store, const Backup& backup,
+                             const RestoreOptions& options,
                              const std::function<void()>& safety_backup, const Run& run);
 
 // A local file that Holdfast did not write (pg_dump -Fc): by pg_restore -j.

@@ -23,14 +23,16 @@ bool has_data(const TocEntry& entry) {
   return entry.had_dumper && (entry.desc == "TABLE DATA" || entry.desc == "BLOBS");
 }
 
-bool is_acl(const TocEntry& entry) { return entry.desc == "ACL" || entry.desc == "DEFAULT ACL"; }
+bool is_acl(const TocEntry& entry) {
+  return entry.desc == "ACL" || entry.desc == "DEFAULT ACL";
+}
 
 // What belongs to a table and goes where it goes.
 bool hangs_on_table(const TocEntry& entry) {
   static const std::set<std::string> kKinds = {
-      "INDEX",    "CONSTRAINT",  "CHECK CONSTRAINT", "FK CONSTRAINT",     "TRIGGER",
-      "RULE",     "POLICY",      "ROW SECURITY",     "DEFAULT",           "COMMENT",
-      "ACL",      "STATISTICS",  "SECURITY LABEL",   "SEQUENCE OWNED BY", "TABLE ATTACH",
+      "INDEX",        "CONSTRAINT",      "CHECK CONSTRAINT", "FK CONSTRAINT",     "TRIGGER",
+      "RULE",         "POLICY",          "ROW SECURITY",     "DEFAULT",           "COMMENT",
+      "ACL",          "STATISTICS",      "SECURITY LABEL",   "SEQUENCE OWNED BY", "TABLE ATTACH",
       "INDEX ATTACH", "STATISTICS DATA", "SEQUENCE SET"};
   return kKinds.count(entry.desc) > 0;
 }
@@ -129,9 +131,9 @@ int find_table(const ArchiveToc& toc, const std::string& name) {
     if (entry.desc == "TABLE" || entry.desc == "FOREIGN TABLE")
       known.push_back(qualified ? entry.name_space + "." + entry.tag : entry.tag);
   std::string near = nearest_word(name, known);
-  throw Error(ErrorCode::not_found, fmt::format("the backup has no table '{}'", printable(name)),
-              near.empty() ? "holdfast show ID lists its tables"
-                           : fmt::format("did you mean {}?", near));
+  throw Error(
+      ErrorCode::not_found, fmt::format("the backup has no table '{}'", printable(name)),
+      near.empty() ? "holdfast show ID lists its tables" : fmt::format("did you mean {}?", near));
 }
 
 bool depends_on_any(const TocEntry& entry, const Ids& ids) {
@@ -162,8 +164,8 @@ class TableSelector {
 
   RestoreSelection select() {
     for (int id : tables_) take(graph_.closure(id));
-    // What hangs on the tables, and on what hangs on them (a comment on an index): three rounds reach
-    // every depth that pg_dump makes.
+    // What hangs on the tables, and on what hangs on them (a comment on an index): three rounds
+    // reach every depth that pg_dump makes.
     for (int round = 0; round < 3; ++round)
       for (const TocEntry& entry : toc_.entries)
         if (hangs_on_table(entry) && depends_on_any(entry, anchors())) take_hanging(entry);
@@ -174,8 +176,8 @@ class TableSelector {
     Sorter sorter(selection);
     for (const TocEntry& entry : toc_.entries) {
       bool data = entry.desc == "TABLE DATA" && depends_on_any(entry, tables_);
-      bool setting = entry.desc == "ENCODING" || entry.desc == "STDSTRINGS" ||
-                     entry.desc == "SEARCHPATH";
+      bool setting =
+          entry.desc == "ENCODING" || entry.desc == "STDSTRINGS" || entry.desc == "SEARCHPATH";
       sorter.pass(entry, data || setting || (taken_.count(entry.dump_id) > 0 && !has_data(entry)));
     }
     selection.notes = std::move(notes_);
@@ -198,7 +200,8 @@ class TableSelector {
       if (other == nullptr || !is_relation(*other) || taken_.count(id) > 0) continue;
       left_out_.insert(entry.dump_id);
       // What belongs to the other table (its foreign key to one of ours) is not missed here.
-      if (entry.tag.rfind(other->tag + " ", 0) == 0 && other->name_space == entry.name_space) return;
+      if (entry.tag.rfind(other->tag + " ", 0) == 0 && other->name_space == entry.name_space)
+        return;
       notes_.push_back(fmt::format("left out: {} {} (it needs {}.{}, which is not restored)",
                                    entry.desc, entry.tag, other->name_space, other->tag));
       return;
@@ -260,13 +263,14 @@ void add_roles_of(const TocEntry& entry, std::set<std::string>& roles) {
   auto is = [&](size_t at, const char* word) { return at < tokens.size() && tokens[at] == word; };
   for (size_t i = 0; i + 1 < tokens.size(); ++i) {
     bool list = is(i, "TO") || is(i, "FROM");
-    bool single = is(i, "AUTHORIZATION") || (is(i, "FOR") && (is(i + 1, "ROLE") || is(i + 1, "USER")));
+    bool single =
+        is(i, "AUTHORIZATION") || (is(i, "FOR") && (is(i + 1, "ROLE") || is(i + 1, "USER")));
     if (!list && !single) continue;
     size_t at = is(i, "FOR") ? i + 2 : i + 1;
     while (at < tokens.size()) {
       std::string role = unquote(tokens[at]);
-      static const std::set<std::string> kWords = {"PUBLIC", "CURRENT_USER", "SESSION_USER",
-                                                   "CURRENT_ROLE", "public", "DEFAULT"};
+      static const std::set<std::string> kWords = {"PUBLIC",       "CURRENT_USER", "SESSION_USER",
+                                                   "CURRENT_ROLE", "public",       "DEFAULT"};
       if (kWords.count(std::string(tokens[at])) == 0) roles.insert(role);
       if (!list || !is(at + 1, ",")) break;
       at += 2;

@@ -3,8 +3,8 @@
 //
 // pg_restore is given the entries by list file, once before and once after the data. Before: all of
 // pre-data, and what belongs to the data section but carries no data block (sequence positions, the
-// making of large objects). After: post-data, privileges (so that none is in the way of loading) and
-// statistics.
+// making of large objects). After: post-data, privileges (so that none is in the way of loading)
+// and statistics.
 #pragma once
 
 #include <set>
@@ -23,11 +23,11 @@ struct RestoreSelection {
 
 RestoreSelection select_everything(const ArchiveToc& toc);
 
-// Tables by name ("public.visits", "visits", quoted as in SQL or plain), with all that hangs on them
-// (indexes, constraints, triggers, policies, owned sequences, partitions) and all they need (schemas,
-// types, functions, extensions). Foreign keys and whatever else needs a table that is not named are
-// left out, with a note. Throws Error(not_found) with the nearest name, Error(invalid) if an
-// unqualified name fits several tables.
+// Tables by name ("public.visits", "visits", quoted as in SQL or plain), with all that hangs on
+// them (indexes, constraints, triggers, policies, owned sequences, partitions) and all they need
+// (schemas, types, functions, extensions). Foreign keys and whatever else needs a table that is not
+// named are left out, with a note. Throws Error(not_found) with the nearest name, Error(invalid) if
+// an unqualified name fits several tables.
 RestoreSelection select_tables(const ArchiveToc& toc, const std::vector<std::string>& names);
 
 // What must be there on the server for the selected entries.

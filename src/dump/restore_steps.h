@@ -83,7 +83,8 @@ std::string index_session_options(Connection& target, int jobs);
 int major_of(const std::string& version);
 
 // Extensions of `needed` that the server does not have ready to install.
-std::vector<std::string> missing_extensions(Connection& server, const std::set<std::string>& needed);
+std::vector<std::string> missing_extensions(Connection& server,
+                                            const std::set<std::string>& needed);
 std::vector<std::string> missing_roles(Connection& server, const std::set<std::string>& needed);
 std::vector<std::string> missing_tablespaces(Connection& server,
                                              const std::set<std::string>& needed);

@@ -36,7 +36,8 @@ std::string list_with_pg_restore(const ArchiveToc& toc, const ClientTools& tools
 
 class Verification {
  public:
-  Verification(ObjectStore& store, const Backup& backup, const VerifyOptions& options, const Run& run)
+  Verification(ObjectStore& store, const Backup& backup, const VerifyOptions& options,
+               const Run& run)
       : store_(store), backup_(backup), options_(options), run_(run) {
     report_.id = backup.id;
     report_.level = options.level;
@@ -77,9 +78,9 @@ class Verification {
     }
     // Deep verification names the place as well.
     if (archive_->size() != manifest.archive_bytes && options_.level == VerifyLevel::quick)
-      problems_.add_at(0, manifest.archive_object,
-                       fmt::format("has {} bytes instead of {}", archive_->size(),
-                                   manifest.archive_bytes));
+      problems_.add_at(
+          0, manifest.archive_object,
+          fmt::format("has {} bytes instead of {}", archive_->size(), manifest.archive_bytes));
     try {
       ArchiveToc toc = read_backup_toc(*archive_, manifest);
       check_agreement(manifest, toc);
@@ -96,16 +97,19 @@ class Verification {
 
   void check_globals(const Manifest& manifest) {
     if (!manifest.globals_object) {
-      report_.notes.push_back("the backup has no roles and tablespaces (the login could not read them)");
+      report_.notes.push_back(
+          "the backup has no roles and tablespaces (the login could not read them)");
       return;
     }
     try {
       std::string globals = read_object(store_, *manifest.globals_object, kGlobalsBytesMax);
       if (globals.size() != manifest.globals_bytes)
-        problems_.add(*manifest.globals_object,
-                      fmt::format("has {} bytes instead of {}", globals.size(), manifest.globals_bytes));
+        problems_.add(
+            *manifest.globals_object,
+            fmt::format("has {} bytes instead of {}", globals.size(), manifest.globals_bytes));
       else if (sha256_hex(as_bytes(globals)) != manifest.globals_sha256)
-        problems_.add(*manifest.globals_object, "the bytes are not those that were written (SHA-256)");
+        problems_.add(*manifest.globals_object,
+                      "the bytes are not those that were written (SHA-256)");
     } catch (const Error& error) {
       if (error.code() != ErrorCode::not_found && error.code() != ErrorCode::corrupt) throw;
       problems_.add(*manifest.globals_object, error.what());
@@ -133,8 +137,8 @@ class Verification {
       if (listed.count(entry.dump_id) > 0 && recorded.count(entry.dump_id) == 0)
         problems_.add(where, fmt::format("says nothing of {} {}", entry.desc, entry.tag));
     if (toc.entries.size() != manifest.toc_entries)
-      problems_.add(where, fmt::format("counts {} entries, the archive has {}", manifest.toc_entries,
-                                       toc.entries.size()));
+      problems_.add(where, fmt::format("counts {} entries, the archive has {}",
+                                       manifest.toc_entries, toc.entries.size()));
     if (toc.header.codec != manifest.codec)
       problems_.add(where, "names another compression than the archive's header");
   }
@@ -187,7 +191,9 @@ class Verification {
 
 }  // namespace
 
-std::string_view verify_level_name(VerifyLevel level) { return kLevels[static_cast<size_t>(level)]; }
+std::string_view verify_level_name(VerifyLevel level) {
+  return kLevels[static_cast<size_t>(level)];
+}
 
 VerifyLevel parse_verify_level(const std::string& name) {
   for (size_t i = 0; i < kLevels.size(); ++i)
@@ -207,18 +213,19 @@ std::string_view verdict_name(Verdict verdict) {
 std::string VerifyReport::closing_line() const {
   std::string time = human_seconds(seconds);
   if (verdict == Verdict::fail)
-    return fmt::format("DAMAGED {} · {} · first: {}: {} · {}", id,
-                       plural(problems.size(), "problem"), problems.empty() ? "" : problems[0].where,
-                       problems.empty() ? "" : problems[0].what, time);
+    return fmt::format(
+        "DAMAGED {} · {} · first: {}: {} · {}", id, plural(problems.size(), "problem"),
+        problems.empty() ? "" : problems[0].where, problems.empty() ? "" : problems[0].what, time);
   if (verdict == Verdict::inconclusive)
     return fmt::format("INCONCLUSIVE {} · {} · {}", id,
                        notes.empty() ? "it could not be rehearsed" : notes.back(), time);
   std::string noted = notes.empty() ? std::string() : " · " + plural(notes.size(), "note");
   if (level == VerifyLevel::quick)
-    return fmt::format("CHECKED {} · objects, manifest and table of contents agree{} · {}", id, noted,
-                       time);
-  return fmt::format("PROVEN {} · {} rows · sha256 {}…{} · {}", plural(tables.size(), "table"),
-                     human_count(rows), sha256.substr(0, kShortHashDigits), noted, time);
+    return fmt::format("CHECKED {} · objects, manifest and table of contents agree{} · {}", id,
+                       noted, time);
+  return fmt::format("{} {} · {} rows · sha256 {}…{} · {}", compared ? "PROVEN" : "READ",
+                     plural(tables.size(), "table"), human_count(rows),
+                     sha256.substr(0, kShortHashDigits), noted, time);
 }
 
 VerifyReport verify_backup(ObjectStore& store, const Backup& backup, const VerifyOptions& options,
@@ -232,6 +239,7 @@ VerifyReport verify_foreign_archive(ObjectReader& archive, const std::string& na
   VerifyReport report;
   report.id = name;
   report.level = options.level;
+  report.compared = false;
   ProblemList problems;
   bool conclusive = true;
   run.progress.phase("reading the archive");
@@ -251,7 +259,8 @@ VerifyReport verify_foreign_archive(ObjectReader& archive, const std::string& na
                                              plural(scan.uncounted_tables, "table")));
       }
       if (options.level == VerifyLevel::restore)
-        report.notes.push_back("no manifest: not rehearsed (restore it with holdfast restore FILE)");
+        report.notes.push_back(
+            "no manifest: not rehearsed (restore it with holdfast restore FILE)");
     }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::corrupt && error.code() != ErrorCode::unsupported) throw;
@@ -263,8 +272,7 @@ VerifyReport verify_foreign_archive(ObjectReader& archive, const std::string& na
     }
   }
   if (conclusive)
-    report.notes.insert(report.notes.begin(),
-                        "no manifest: rows could be counted, not compared");
+    report.notes.insert(report.notes.begin(), "no manifest: rows could be counted, not compared");
   report.problems = problems.take();
   report.verdict = !report.problems.empty() ? Verdict::fail
                    : conclusive             ? Verdict::pass_with_notes

@@ -44,11 +44,13 @@ struct VerifyReport {
   std::vector<std::string> notes;
   std::vector<TableVerdict> tables;
   uint64_t rows = 0;
-  std::string sha256;  // of the archive as found (deep and restore)
+  std::string sha256;    // of the archive as found (deep and restore)
+  bool compared = true;  // with a manifest; off for archives of others
   double seconds = 0;
 
   bool ok() const { return verdict == Verdict::pass || verdict == Verdict::pass_with_notes; }
-  // `PROVEN 105 tables · 2.1 M rows · sha256 3f2a… · 38 s`, or what was found instead.
+  // `PROVEN 105 tables · 2.1 M rows · sha256 3f2a… · 38 s`, or what was found instead. READ instead
+  // of PROVEN where there was nothing to compare with.
   std::string closing_line() const;
 };
 

@@ -129,8 +129,7 @@ class UnitVerifier final : public UnitHandler {
 
   void end() override {
     const Unit& unit = units_[index_];
-    if (damage_.empty())
-      guarded([&] { unit.large_objects ? objects_.end() : pieces_.end(); });
+    if (damage_.empty()) guarded([&] { unit.large_objects ? objects_.end() : pieces_.end(); });
     Found& found = found_[index_];
     found.finished = true;
     found.sum = unit.large_objects ? objects_.sum() : pieces_.sum();
@@ -141,8 +140,7 @@ class UnitVerifier final : public UnitHandler {
     }
     std::string problem = compare(unit, found);
     found.ok = problem.empty();
-    if (!found.ok)
-      problems_.add_at(unit.offset, place_of(unit, manifest_), problem);
+    if (!found.ok) problems_.add_at(unit.offset, place_of(unit, manifest_), problem);
     count(unit, found);
   }
 
@@ -221,11 +219,11 @@ bool check_tiling(const Manifest& manifest, const std::vector<Unit>& units, Prob
 void check_size(uint64_t bytes, const Manifest& manifest, const std::vector<Unit>& units,
                 const std::vector<Found>& found, ProblemList& problems) {
   if (bytes > manifest.archive_bytes) {
-    problems.add_at(manifest.archive_bytes,
-                    archive_place(manifest.archive_object, manifest.archive_bytes, bytes,
-                                  "after the last block"),
-                    fmt::format("{} follow the archive's end", plural(bytes - manifest.archive_bytes,
-                                                                      "byte")));
+    problems.add_at(
+        manifest.archive_bytes,
+        archive_place(manifest.archive_object, manifest.archive_bytes, bytes,
+                      "after the last block"),
+        fmt::format("{} follow the archive's end", plural(bytes - manifest.archive_bytes, "byte")));
     return;
   }
   if (bytes == manifest.archive_bytes) return;
@@ -238,8 +236,7 @@ void check_size(uint64_t bytes, const Manifest& manifest, const std::vector<Unit
   problems.add_at(bytes,
                   archive_place(manifest.archive_object, bytes, manifest.archive_bytes, inside),
                   fmt::format("the archive ends at byte {} of {}: {} or parts of them are missing",
-                              bytes, manifest.archive_bytes,
-                              plural(missing, "piece")));
+                              bytes, manifest.archive_bytes, plural(missing, "piece")));
 }
 
 // A table is right when all its pieces are, their sums add up and the stream's own Adler-32 agrees.
@@ -331,8 +328,9 @@ ArchiveToc read_toc_of(ObjectReader& archive) {
         begin = 0;
         end = archive.read(offset, buffer.data(), buffer.size());
         if (end == 0)
-          throw Error(ErrorCode::corrupt,
-                      fmt::format("the archive ends at byte {}, inside its table of contents", offset));
+          throw Error(
+              ErrorCode::corrupt,
+              fmt::format("the archive ends at byte {}, inside its table of contents", offset));
         offset += end;
       }
       size_t part = std::min(size, end - begin);
@@ -362,23 +360,24 @@ ScanResult scan_with_manifest(ObjectReader& archive, const Manifest& manifest, i
       [&](ByteView bytes) {
         sha256.update(bytes);
         if (read < manifest.toc_bytes)
-          toc_sha256.update(bytes.first(static_cast<size_t>(
-              std::min<uint64_t>(bytes.size(), manifest.toc_bytes - read))));
+          toc_sha256.update(bytes.first(
+              static_cast<size_t>(std::min<uint64_t>(bytes.size(), manifest.toc_bytes - read))));
         read += bytes.size();
       },
       [&] { return std::make_unique<UnitVerifier>(manifest, units, found, problems, run); }, run);
 
   if (toc_sha256.finish_hex() != manifest.toc_sha256)
-    problems.add_at(0, archive_place(manifest.archive_object, 0, manifest.toc_bytes,
-                                     "header and table of contents"),
+    problems.add_at(0,
+                    archive_place(manifest.archive_object, 0, manifest.toc_bytes,
+                                  "header and table of contents"),
                     "the bytes are not those that were written (SHA-256)");
   check_size(result.bytes, manifest, units, found, problems);
   result.tables = judge_tables(manifest, units, found, problems);
   for (const TableVerdict& table : result.tables) result.rows += table.rows;
   result.sha256 = sha256.finish_hex();
   if (result.sha256 != manifest.archive_sha256 && problems.empty())
-    problems.add(manifest.archive_object, "SHA-256 is " + result.sha256 + " instead of " +
-                                              manifest.archive_sha256);
+    problems.add(manifest.archive_object,
+                 "SHA-256 is " + result.sha256 + " instead of " + manifest.archive_sha256);
   return result;
 }
 

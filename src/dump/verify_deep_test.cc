@@ -200,7 +200,9 @@ class Foreign : public ::testing::TestWithParam<Codec> {
       entry.dump_id = id;
       entry.had_dumper = true;
       entry.desc = id == 12 ? "BLOBS" : "TABLE DATA";
-      if (id != 12) entry.copy_stmt = id == 10 ? "COPY public.a (x) FROM stdin;" : "COPY public.b (x) FROM stdin;";
+      if (id != 12)
+        entry.copy_stmt =
+            id == 10 ? "COPY public.a (x) FROM stdin;" : "COPY public.b (x) FROM stdin;";
       toc_.entries.push_back(entry);
     }
   }
@@ -208,8 +210,7 @@ class Foreign : public ::testing::TestWithParam<Codec> {
     QuietRun quiet;
     MemoryReader reader(bytes);
     ProblemList problems;
-    ForeignScan result =
-        scan_without_manifest(reader, "other.dump", toc_, 2, problems, quiet.run);
+    ForeignScan result = scan_without_manifest(reader, "other.dump", toc_, 2, problems, quiet.run);
     problems_ = problems.take();
     return result;
   }

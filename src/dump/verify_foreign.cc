@@ -46,8 +46,9 @@ class BlockBorders final : public Splitter, private BlockEvents {
       part.bytes = walker_.add(bytes);
     } catch (const Error& error) {
       damaged_ = true;
-      problems_.add_at(block_offset_, archive_place(name_, block_offset_, offset + bytes.size(),
-                                                    fmt::format("data block {}", blocks_)),
+      problems_.add_at(block_offset_,
+                       archive_place(name_, block_offset_, offset + bytes.size(),
+                                     fmt::format("data block {}", blocks_)),
                        error.what());
       return Part{.bytes = bytes.size()};
     }
@@ -60,9 +61,10 @@ class BlockBorders final : public Splitter, private BlockEvents {
   // After the last byte.
   void finish(uint64_t size) {
     if (damaged_ || walker_.between_blocks()) return;
-    problems_.add_at(block_offset_,
-                     archive_place(name_, block_offset_, size, fmt::format("data block {}", blocks_)),
-                     "the archive ends inside this block");
+    problems_.add_at(
+        block_offset_,
+        archive_place(name_, block_offset_, size, fmt::format("data block {}", blocks_)),
+        "the archive ends inside this block");
   }
 
  private:

@@ -75,8 +75,9 @@ class Rehearsal {
       ClientTools tools =
           choose_client_tools(find_client_tools(options_.client_folder), manifest_.server_major);
       if (!tools.has("postgres") || !tools.has("initdb")) {
-        inconclusive(fmt::format("no server programs of PostgreSQL {} in {} (install postgresql-{})",
-                                 tools.major, tools.folder, tools.major));
+        inconclusive(
+            fmt::format("no server programs of PostgreSQL {} in {} (install postgresql-{})",
+                        tools.major, tools.folder, tools.major));
         return std::nullopt;
       }
       if (tools.major != manifest_.server_major)
@@ -116,8 +117,8 @@ class Rehearsal {
       if (!contains(line, "TABLESPACE")) script += line + "\n";
     ChildLogin login(server);
     ProcessOptions psql;
-    psql.argv = {tools.path("psql"), "--no-psqlrc", "--quiet", "--no-password", "--file=-",
-                 "--dbname=" + login.dbname_argument()};
+    psql.argv = {tools.path("psql"), "--no-psqlrc", "--quiet",
+                 "--no-password",    "--file=-",    "--dbname=" + login.dbname_argument()};
     psql.env = clean_environment();
     psql.env["LC_ALL"] = "C";
     psql.env.merge(login.env());
@@ -165,7 +166,8 @@ class Rehearsal {
       report_.problems.push_back({"restored " + problem.where, std::move(problem.what)});
     bool same_major = tools.major == major_of(toc_.header.dump_version);
     size_t differences = 0;
-    for (const std::string& line : compare_restored_schema(tools, target, toc_, manifest_.excluded, true)) {
+    for (const std::string& line :
+         compare_restored_schema(tools, target, toc_, manifest_.excluded, true)) {
       if (++differences > kProblemsMax) break;
       // Another major writes definitions its own way: that is no damage.
       if (same_major)
@@ -184,9 +186,9 @@ class Rehearsal {
     }
     control.execute("CREATE SCHEMA holdfast_amcheck");
     control.execute("CREATE EXTENSION IF NOT EXISTS amcheck SCHEMA holdfast_amcheck");
-    std::string function =
-        control.query_text("SELECT quote_ident(n.nspname) || '.bt_index_check' FROM pg_extension e"
-                           " JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'amcheck'");
+    std::string function = control.query_text(
+        "SELECT quote_ident(n.nspname) || '.bt_index_check' FROM pg_extension e"
+        " JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'amcheck'");
     QueryResult indexes = control.query(
         "SELECT i.indexrelid, i.indexrelid::regclass, NOT i.indisvalid FROM pg_index i"
         " JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am a ON a.oid = c.relam"
@@ -204,8 +206,8 @@ class Rehearsal {
             auto cancelling = scope.on_stop([&] { connection.cancel(); });
             connection.execute("SET maintenance_work_mem = '128MB'");
             for (int row; (row = next++) < indexes.rows();) {
-              std::string problem = check_index(connection, function, indexes.text(row, 0),
-                                                indexes.boolean(row, 2));
+              std::string problem =
+                  check_index(connection, function, indexes.text(row, 0), indexes.boolean(row, 2));
               if (problem.empty()) continue;
               std::lock_guard lock(mutex);
               report_.problems.push_back({"restored index " + indexes.text(row, 1), problem});

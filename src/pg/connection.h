@@ -26,6 +26,9 @@ class QueryResult {
  public:
   explicit QueryResult(PGresult* result) : result_(result, PQclear) {}
   int rows() const { return PQntuples(result_.get()); }
+  int columns() const { return PQnfields(result_.get()); }
+  // The object id of a column's type.
+  uint32_t column_type(int column) const { return PQftype(result_.get(), column); }
   bool null(int row, int column) const { return PQgetisnull(result_.get(), row, column) != 0; }
   std::string text(int row, int column) const {
     return {PQgetvalue(result_.get(), row, column),

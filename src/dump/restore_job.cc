@@ -1,0 +1,241 @@
+#include "dump/restore_job.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/text.h"
+
+namespace holdfast {
+namespace {
+
+// What becomes of the database that has the wanted name.
+enum class Way {
+  fresh,          // there is none
+  replace,        // it is live: kept under another name
+  replace_empty,  // it is empty: dropped after the swap
+  in_place,       // it is empty, and the login cannot make another
+};
+
+class RestoreJob {
+ public:
+  RestoreJob(const RestoreSource& source, const RestoreOptions& options, const RestoreFill& fill,
+             const std::function<void()>& safety_backup, const Run& run)
+      : source_(source),
+        options_(options),
+        fill_(fill),
+        safety_backup_(safety_backup),
+        run_(run),
+        server_(options.server.direct()),
+        phases_(run, report_.phases) {}
+
+  RestoreReport restore() {
+    double begin = run_.clock.monotonic_seconds();
+    check_options();
+    selection_ = options_.tables.empty() ? select_everything(source_.toc)
+                                         : select_tables(source_.toc, options_.tables);
+    report_.notes = selection_.notes;
+    tools_ = choose_client_tools(find_client_tools(options_.client_folder),
+                                 major_of(source_.toc.header.dump_version));
+    Connection admin = open_admin(server_, options_.database);
+    Way way = choose_way(admin);
+    check_server(admin);
+    if (way == Way::replace) phases_.time("making a safety backup", safety_backup_);
+
+    if (way == Way::in_place)
+      fill_in_place();
+    else
+      fill_beside(admin, way);
+    report_.database = options_.database;
+    report_.tables = source_.tables;
+    report_.rows = source_.rows;
+    report_.verdict = report_.notes.empty() ? Verdict::pass : Verdict::pass_with_notes;
+    report_.seconds = run_.clock.monotonic_seconds() - begin;
+    return std::move(report_);
+  }
+
+ private:
+  void check_options() const {
+    if (options_.database.empty())
+      throw Error(ErrorCode::invalid, "no database to restore into is named",
+                  "use --database NAME");
+    if (!options_.confirm.empty() && options_.confirm != options_.database)
+      throw Error(ErrorCode::invalid,
+                  fmt::format("'{}' was typed to confirm, but the database to replace is '{}'",
+                              printable(options_.confirm), printable(options_.database)),
+                  "type the name of the database that is to be replaced");
+  }
+
+  Way choose_way(Connection& admin) {
+    for (const std::string& name : leftover_databases(admin, options_.database))
+      report_.notes.push_back(fmt::format(
+          "an interrupted restore (or one still running) left database {}; if none runs: DROP "
+          "DATABASE {}",
+          name, admin.quote_identifier(name)));
+    if (!database_exists(admin, options_.database)) return Way::fresh;
+    bool empty = false, extensions = false;
+    {
+      Connection in_it =
+          Connection::open(server_.with("dbname", options_.database), "holdfast restore");
+      empty = database_empty(in_it);
+      extensions = in_it.query("SELECT 1 FROM pg_extension WHERE extname <> 'plpgsql'").rows() > 0;
+    }
+    if (empty) {
+      bool can_swap =
+          admin
+              .query(
+                  "SELECT 1 FROM pg_roles r, pg_database d WHERE r.rolname = current_user"
+                  " AND d.datname = $1 AND (r.rolsuper OR (r.rolcreatedb"
+                  " AND pg_has_role(d.datdba, 'USAGE')))",
+                  {options_.database})
+              .rows() > 0;
+      return can_swap && !extensions ? Way::replace_empty : Way::in_place;
+    }
+    if (options_.confirm.empty())
+      throw Error(ErrorCode::exists,
+                  fmt::format("database {} exists and is not empty", options_.database),
+                  fmt::format("restore under another name (--database NEW), or replace it, after a "
+                              "safety backup, with --confirm {}",
+                              options_.database));
+    if (!options_.tables.empty())
+      throw Error(ErrorCode::invalid,
+                  "single tables cannot replace a whole database: the other tables would be gone",
+                  "restore them into a new database (--database NEW) and copy what you need");
+    return Way::replace;
+  }
+
+  // Everything that would make the restore fail half-way.
+  void check_server(Connection& admin) {
+    std::vector<std::string> extensions =
+        missing_extensions(admin, needed_extensions(source_.toc, selection_));
+    if (!extensions.empty())
+      throw Error(ErrorCode::unsupported, "the server has no extension " + join(extensions),
+                  "install the package that has it on the server (postgresql-contrib has "
+                  "PostgreSQL's own); nothing has been changed");
+    std::vector<std::string> roles = missing_roles(
+        admin, needed_roles(source_.toc, selection_, !options_.no_owner, !options_.no_privileges));
+    if (!roles.empty())
+      throw Error(
+          ErrorCode::not_found, fmt::format("the server has no role {}", join(roles)),
+          fmt::format("create {}{}, or restore with --no-owner --no-privileges; nothing has "
+                      "been changed",
+                      roles.size() == 1 ? "it" : "them", source_.globals));
+    std::vector<std::string> tablespaces =
+        missing_tablespaces(admin, needed_tablespaces(source_.toc, selection_));
+    fill_options_.no_owner = options_.no_owner;
+    fill_options_.no_privileges = options_.no_privileges;
+    fill_options_.analyze = options_.analyze;
+    fill_options_.jobs = options_.jobs;
+    if (!tablespaces.empty()) {
+      fill_options_.no_tablespaces = true;
+      report_.notes.push_back(
+          fmt::format("the server has no tablespace {}: everything goes to the default one",
+                      join(tablespaces)));
+    }
+    if (admin.server_major() < source_.server_major)
+      report_.notes.push_back(
+          fmt::format("the server is PostgreSQL {}, older than the dumped one ({})",
+                      admin.server_major(), source_.server_major));
+  }
+
+  void fill_in_place() {
+    try {
+      fill_(server_.with("dbname", options_.database), selection_, tools_, fill_options_, phases_,
+            report_);
+    } catch (const Error& error) {
+      throw Error(error.code(), error.what(),
+                  fmt::format("{}{}database {} was empty and now holds part of the data: drop and "
+                              "create it again before the next try",
+                              error.hint(), error.hint().empty() ? "" : "; ", options_.database));
+    }
+  }
+
+  void fill_beside(Connection& admin, Way way) {
+    std::string working = derived_name(options_.database, "_holdfast_" + random_hex(4));
+    phases_.time("creating the database", [&] {
+      for (std::string& note : create_database(admin, working, source_.spec))
+        report_.notes.push_back(std::move(note));
+    });
+    try {
+      fill_(server_.with("dbname", working), selection_, tools_, fill_options_, phases_, report_);
+      phases_.time("giving the database its name", [&] { give_name(admin, working, way); });
+    } catch (const Error& error) {
+      drop_after(error, working);
+    } catch (const std::exception& error) {
+      drop_after(Error(ErrorCode::internal, error.what()), working);
+    }
+  }
+
+  // On a connection of its own: the other one may be what failed.
+  [[noreturn]] void drop_after(const Error& error, const std::string& working) {
+    try {
+      Connection admin = open_admin(server_, working);
+      drop_database(admin, working);
+    } catch (const Error& drop_error) {
+      throw Error(
+          error.code(), error.what(),
+          fmt::format("{}{}the half-made database {} could not be dropped ({}): drop it",
+                      error.hint(), error.hint().empty() ? "" : "; ", working, drop_error.what()));
+    }
+    throw error;
+  }
+
+  void give_name(Connection& admin, const std::string& working, Way way) {
+    const std::string& name = options_.database;
+    if (way == Way::fresh) return rename_database(admin, working, name);
+    for (std::string& note : copy_database_properties(admin, name, working))
+      report_.notes.push_back(std::move(note));
+    std::string time = format_name_time(run_.clock.now());  // 2026-11-23T02-00-00-000Z
+    std::string kept =
+        derived_name(name, fmt::format("_before_{}{}{}_{}{}{}", time.substr(0, 4),
+                                       time.substr(5, 2), time.substr(8, 2), time.substr(11, 2),
+                                       time.substr(14, 2), time.substr(17, 2)));
+    note_bound_things(admin);
+    swap_databases(admin, server_, name, working, kept, run_);
+    if (way == Way::replace_empty)
+      drop_empty(admin, kept);
+    else
+      report_.kept_old_as = kept;
+  }
+
+  // It was empty when the restore began. What came into it meanwhile is not thrown away.
+  void drop_empty(Connection& admin, const std::string& kept) {
+    bool still_empty = false;
+    {
+      Connection in_it = Connection::open(server_.with("dbname", kept), "holdfast restore");
+      still_empty = database_empty(in_it);
+    }
+    if (still_empty) return drop_database(admin, kept);
+    report_.kept_old_as = kept;
+    report_.notes.push_back("the database was empty at first but is no longer: it was kept");
+  }
+
+  void note_bound_things(Connection& admin) {
+    QueryResult slots = admin.query(
+        "SELECT slot_name FROM pg_replication_slots WHERE database = $1", {options_.database});
+    for (int row = 0; row < slots.rows(); ++row)
+      report_.notes.push_back(
+          fmt::format("replication slot {} stays with the replaced database", slots.text(row, 0)));
+  }
+
+  const RestoreSource& source_;
+  const RestoreOptions& options_;
+  const RestoreFill& fill_;
+  const std::function<void()>& safety_backup_;
+  const Run& run_;
+  const Conninfo server_;
+  RestoreReport report_;
+  PhaseTimer phases_;
+  RestoreSelection selection_;
+  ClientTools tools_;
+  FillOptions fill_options_;
+};
+
+}  // namespace
+
+RestoreReport run_restore(const RestoreSource& source, const RestoreOptions& options,
+                          const RestoreFill& fill, const std::function<void()>& safety_backup,
+                          const Run& run) {
+  return RestoreJob(source, options, fill, safety_backup, run).restore();
+}
+
+}  // namespace holdfast
