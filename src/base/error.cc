@@ -37,14 +37,20 @@ std::string_view error_code_name(ErrorCode code) {
 
 std::string_view general_hint(ErrorCode code) {
   switch (code) {
-    case ErrorCode::not_found: return "holdfast list shows what there is";
+    case ErrorCode::not_found:
+      return "holdfast list shows what there is";
     case ErrorCode::corrupt:
       return "use another backup (holdfast list), or another copy of this one";
-    case ErrorCode::denied: return "holdfast doctor says which rights are missing";
-    case ErrorCode::unavailable: return "holdfast doctor says what is wrong; then try again";
-    case ErrorCode::invalid: return "holdfast help COMMAND shows what it takes";
-    case ErrorCode::internal: return "this should not happen: please report it, with this line";
-    default: return {};
+    case ErrorCode::denied:
+      return "holdfast doctor says which rights are missing";
+    case ErrorCode::unavailable:
+      return "holdfast doctor says what is wrong; then try again";
+    case ErrorCode::invalid:
+      return "holdfast help COMMAND shows what it takes";
+    case ErrorCode::internal:
+      return "this should not happen: please report it, with this line";
+    default:
+      return {};
   }
 }
 

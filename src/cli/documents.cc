@@ -28,7 +28,7 @@ Json error_json(const Error& error) {
   return {{"code", error_code_name(error.code())},
           {"message", error.what()},
           {"hint", text_or_null(error.hint().empty() ? std::string(general_hint(error.code()))
-                                                      : error.hint())}};
+                                                     : error.hint())}};
 }
 
 void add_error(Json& object, const std::optional<Error>& error) {

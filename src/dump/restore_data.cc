@@ -132,9 +132,8 @@ std::map<int, SendPlan> send_plans(const ArchiveToc& toc, const std::set<int>& w
     if (entry.desc != "TABLE DATA" || !entry.had_dumper || wanted.count(entry.dump_id) == 0)
       continue;
     CopyTarget target = parse_copy_statement(entry.copy_stmt);
-    plans[entry.dump_id] = {
-        fmt::format("COPY {} {} FROM STDIN", target.table, target.columns),
-        binary_rows_for(connection, target)};
+    plans[entry.dump_id] = {fmt::format("COPY {} {} FROM STDIN", target.table, target.columns),
+                            binary_rows_for(connection, target)};
   }
   return plans;
 }
@@ -266,9 +265,8 @@ class LargeObjectLoader final : public LargeObjectSink {
 // One connection's part of the work.
 class Loader {
  public:
-  Loader(ObjectReader& archive, const Manifest& manifest,
-         const std::map<int, SendPlan>& plans, bool create_objects, Connection& connection,
-         const WorkerScope& scope, const Run& run)
+  Loader(ObjectReader& archive, const Manifest& manifest, const std::map<int, SendPlan>& plans,
+         bool create_objects, Connection& connection, const WorkerScope& scope, const Run& run)
       : archive_(archive),
         manifest_(manifest),
         plans_(plans),

@@ -20,7 +20,7 @@ struct RestoreSource {
   int server_major = 0;  // of the dumped server
   std::string globals;   // " from <object>": what to create missing roles from; may be empty
   std::vector<std::string> excluded;  // as the manifest says
-  uint64_t tables = 0, rows = 0;        // restored; set while filling
+  uint64_t tables = 0, rows = 0;      // restored; set while filling
 };
 
 // Fills the database that `target` names, and compares it. Throws Error: it is then dropped.

@@ -1,6 +1,7 @@
 // pg_dump as the authority on the schema: it is started in our snapshot and read up to the end of
-// its archive's table of contents. From there on it is paused (its pipe is full) and keeps its locks
-// on every table until this object goes away; the data is read by our own connections instead.
+// its archive's table of contents. From there on it is paused (its pipe is full) and keeps its
+// locks on every table until this object goes away; the data is read by our own connections
+// instead.
 #pragma once
 
 #include <memory>

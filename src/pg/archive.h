@@ -95,8 +95,8 @@ constexpr uint8_t kBlockLargeObjects = 3;
 std::string encode_int(int64_t value);
 std::string encode_block_header(uint8_t type, int dump_id);  // type byte, dump id
 constexpr size_t kIntBytes = 5;
-// What stands after the rows of a table, inside its compressed stream: pg_restore copies it into the
-// SQL scripts that it writes, where it ends the COPY data.
+// What stands after the rows of a table, inside its compressed stream: pg_restore copies it into
+// the SQL scripts that it writes, where it ends the COPY data.
 constexpr std::string_view kCopyEndMark = "\\.\n\n\n";
 constexpr size_t kBlockHeaderBytes = 1 + kIntBytes;
 

@@ -244,8 +244,8 @@ bool put_uuid(std::string_view field, Appender& out) {
   if (p[8] != '-' || p[13] != '-' || p[18] != '-' || p[23] != '-') return false;
   out.integer(int32_t{16});
   char* to = out.skip(16);
-  return decode_hex(p, 4, to) & decode_hex(p + 9, 2, to + 4) & decode_hex(p + 14, 2, to + 6) &
-         decode_hex(p + 19, 2, to + 8) & decode_hex(p + 24, 6, to + 10);
+  return decode_hex(p, 4, to) && decode_hex(p + 9, 2, to + 4) && decode_hex(p + 14, 2, to + 6) &&
+         decode_hex(p + 19, 2, to + 8) && decode_hex(p + 24, 6, to + 10);
 }
 
 bool put_fixed(BinaryType type, std::string_view field, Appender& out) {

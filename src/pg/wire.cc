@@ -75,8 +75,8 @@ size_t WireSocket::receive_available(uint8_t* out, size_t size) {
 
 size_t WireSocket::receive(uint8_t* out, size_t size) {
   if (size_t got = receive_available(out, size)) return got;
-  // The server sends 8 KiB at a time, and waking up for each costs both sides more than the copying:
-  // a moment later a good many have gathered.
+  // The server sends 8 KiB at a time, and waking up for each costs both sides more than the
+  // copying: a moment later a good many have gathered.
   std::this_thread::sleep_for(kGatherTime);
   while (true) {
     if (size_t got = receive_available(out, size)) return got;
