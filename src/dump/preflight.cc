@@ -64,7 +64,10 @@ class Preflight {
                       options_.source.display_server(), direct_.display_server()),
           "put the direct host into DATABASE_URL");
     connection_ = Connection::open(direct_, "holdfast preflight");
-    connection_->execute("SET search_path = ''; SET statement_timeout = 0");
+    // Even asking for a table's size queues behind an exclusive lock.
+    connection_->execute(
+        fmt::format("SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = {}",
+                    options_.lock_timeout_ms));
     login_ = connection_->query_text("SELECT current_user");
     add(FindingLevel::ok,
         fmt::format("{} (PostgreSQL {})", direct_.display(),

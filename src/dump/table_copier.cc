@@ -17,9 +17,9 @@ namespace {
 // both stay in the second-level cache, and chunks are large enough to skip over quickly.
 constexpr size_t kTextBytes = 128 << 10;
 constexpr size_t kChunkBytes = 128 << 10;
-// Compressed pieces that wait for their turn. With all buffers of 8 workers the whole process stays
+// Compressed pieces that wait for their turn. With all buffers of 8 workers the process stays far
 // below 256 MiB.
-constexpr size_t kWindowBytes = 64 << 20;
+constexpr size_t kWindowBytes = 32 << 20;
 
 struct PieceResult {
   RowChecksum sum;
