@@ -170,8 +170,13 @@ class Faults(unittest.TestCase):
             self.assertLess(time.monotonic() - start, 30)
             self.expect_fault(result, 1, "lock")
         finally:
-            holder.terminate()
+            # The server would sleep on, lock in hand, if only the client ended.
+            self.server.psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                             " WHERE query LIKE '%pg_sleep(60)%' AND pid <> pg_backend_pid()")
             holder.wait()
+            harness.wait_until(lambda: self.server.psql(
+                "SELECT count(*) FROM pg_locks WHERE mode = 'AccessExclusiveLock'"
+                " AND relation = 'visits'::regclass", db="care") == "0")
 
     def test_backups_are_private(self):
         for name in os.listdir(self.folder):
