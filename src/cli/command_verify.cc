@@ -1,7 +1,6 @@
 // holdfast verify: proves one backup, all of them, or an archive named by its path.
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -16,33 +15,11 @@ namespace {
 
 constexpr size_t kProblemsShown = 50;
 
-// A file under any name, which a store would not take.
-class FileReader final : public ObjectReader {
- public:
-  explicit FileReader(const std::string& path) : path_(path), fd_(open_file(path, O_RDONLY)) {
-    struct stat info;
-    if (::fstat(fd_.get(), &info) != 0) throw system_error("open " + path, errno);
-    if (!S_ISREG(info.st_mode))
-      throw Error(ErrorCode::invalid, fmt::format("{} is not a file", path),
-                  "name one archive in pg_dump's custom format");
-    size_ = static_cast<uint64_t>(info.st_size);
-  }
-  uint64_t size() const override { return size_; }
-  size_t read(uint64_t offset, uint8_t* out, size_t size) override {
-    return pread_all(fd_.get(), out, size, offset, path_);
-  }
-
- private:
-  std::string path_;
-  Fd fd_;
-  uint64_t size_ = 0;
-};
-
 VerifyReport verify_file(CommandContext& context, const ArchiveFile& file,
                          const VerifyOptions& options) {
   if (file.id.empty()) {
-    FileReader reader(file.path);
-    return verify_foreign_archive(reader, file.name, options, context.run);
+    std::unique_ptr<ObjectReader> reader = open_local_file(file.path);
+    return verify_foreign_archive(*reader, file.name, options, context.run);
   }
   std::unique_ptr<ObjectStore> store = make_local_store(file.folder);
   return prove(*store, find_backup(*store, "", file.id), options, context.run);

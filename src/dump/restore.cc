@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -13,6 +12,7 @@
 #include "dump/restore_data.h"
 #include "dump/restore_job.h"
 #include "dump/verify_deep.h"
+#include "store/local_store.h"
 
 namespace holdfast {
 namespace {
@@ -135,28 +135,6 @@ RestoreReport restore_backup(ObjectStore& store, const Backup& backup,
 
 namespace {
 
-// A local file as an object.
-class FileReader final : public ObjectReader {
- public:
-  explicit FileReader(const std::string& path) : path_(path), fd_(open_file(path, O_RDONLY)) {
-    struct stat status {};
-    if (::fstat(fd_.get(), &status) != 0) throw system_error(path, errno);
-    if (!S_ISREG(status.st_mode))
-      throw Error(ErrorCode::invalid, path + " is not a file",
-                  "holdfast reads archives in PostgreSQL's custom format (pg_dump -Fc)");
-    size_ = static_cast<uint64_t>(status.st_size);
-  }
-  uint64_t size() const override { return size_; }
-  size_t read(uint64_t offset, uint8_t* out, size_t size) override {
-    return pread_all(fd_.get(), out, size, offset, path_);
-  }
-
- private:
-  std::string path_;
-  Fd fd_;
-  uint64_t size_ = 0;
-};
-
 // Reads the whole archive; damage is found before anything is made. Codecs that cannot be read here
 // are left to pg_restore, which is said.
 std::optional<ForeignScan> check_archive(const std::string& path, const ArchiveToc& toc, int jobs,
@@ -166,7 +144,8 @@ std::optional<ForeignScan> check_archive(const std::string& path, const ArchiveT
     return std::nullopt;
   }
   run.progress.phase("checking the archive");
-  FileReader archive(path);
+  std::unique_ptr<ObjectReader> opened = open_local_file(path);
+  ObjectReader& archive = *opened;
   ProblemList problems;
   ForeignScan scan = scan_without_manifest(archive, path, toc, jobs, problems, run);
   if (problems.empty()) return scan;
@@ -181,7 +160,8 @@ RestoreReport restore_foreign_archive(const std::string& path, const RestoreOpti
                                       const std::function<void()>& safety_backup, const Run& run) {
   RestoreSource source;
   {
-    FileReader archive(path);
+    std::unique_ptr<ObjectReader> opened = open_local_file(path);
+    ObjectReader& archive = *opened;
     source.toc = with_context(path, [&] { return read_toc_of(archive); });
   }
   source.spec = spec_of(source.toc);

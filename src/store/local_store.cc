@@ -314,4 +314,14 @@ std::unique_ptr<ObjectStore> make_local_store(const std::string& folder) {
   return std::make_unique<LocalStore>(folder);
 }
 
+std::unique_ptr<ObjectReader> open_local_file(const std::string& path) {
+  Fd fd = open_file(path, O_RDONLY);
+  struct stat info {};
+  if (::fstat(fd.get(), &info) != 0) throw system_error("open " + path, errno);
+  if (!S_ISREG(info.st_mode))
+    throw Error(ErrorCode::invalid, path + " is not a file",
+                "name one archive in pg_dump's custom format (pg_dump -Fc)");
+  return std::make_unique<LocalReader>(path, std::move(fd), static_cast<uint64_t>(info.st_size));
+}
+
 }  // namespace holdfast

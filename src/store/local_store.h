@@ -14,4 +14,8 @@ namespace holdfast {
 // The folder need not exist yet for reading (it then lists as empty); put() makes it.
 std::unique_ptr<ObjectStore> make_local_store(const std::string& folder);
 
+// One file under any name, which a store would not take: an archive of another maker. Throws
+// Error(invalid) if it is no file.
+std::unique_ptr<ObjectReader> open_local_file(const std::string& path);
+
 }  // namespace holdfast
