@@ -25,7 +25,12 @@ enum CommandBit : unsigned {
   kVersion = 1 << 6,
   kConfig = 1 << 7,
   kHelp = 1 << 8,
-  kEveryCommand = (1 << 9) - 1,
+  kPrune = 1 << 9,
+  kHold = 1 << 10,
+  kUnhold = 1 << 11,
+  kCopy = 1 << 12,
+  kRecover = 1 << 13,
+  kEveryCommand = (1 << 14) - 1,
 };
 
 struct CommandInfo {

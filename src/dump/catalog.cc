@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 #include "dump/document.h"
@@ -19,6 +20,7 @@ constexpr std::string_view kProofSealKey = "proof_sha256";
 constexpr uint64_t kProofBytesMax = 64 << 10;
 constexpr std::string_view kInconclusive = "INCONCLUSIVE";
 constexpr size_t kNamedMatchesMax = 5;
+constexpr uint64_t kClaimBytesMax = 4 << 10;
 
 // --- proofs ---
 
@@ -214,6 +216,18 @@ void reap_claim(ObjectStore& store, const std::string& id, std::vector<std::stri
   store.remove(claim_name(id));
 }
 
+// Whether nobody is at work on the backup of this claim any more.
+bool may_clear_claim(ObjectStore& store, const ObjectInfo& claim, const std::string& id,
+                     const ReapScope& scope) {
+  if (scope.machine.empty() || scope.now - claim.modified > kClaimLifetime) return true;
+  try {
+    return read_object(store, claim.name, kClaimBytesMax) == claim_content(id, scope.machine);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found || error.code() == ErrorCode::corrupt) return false;
+    throw;
+  }
+}
+
 }  // namespace
 
 std::vector<Backup> list_backups(ObjectStore& store, const std::string& database) {
@@ -263,12 +277,29 @@ void record_proof(ObjectStore& store, const std::string& id, const Proof& proof)
   }
 }
 
-std::vector<std::string> reap_crashed_runs(ObjectStore& store) {
+std::string claim_content(const std::string& id, const std::string& machine) {
+  return fmt::format("{}\nmachine {}\n", id, machine);
+}
+
+std::vector<std::string> reap_crashed_runs(ObjectStore& store, const ReapScope& scope) {
   std::vector<std::string> lines;
-  for (const ObjectInfo& object : store.list(""))
-    if (std::optional<std::string> id = id_of(object.name, kClaimSuffix))
+  std::set<std::string> left_alone;  // archives and globals that may be in the making
+  for (const ObjectInfo& object : store.list("")) {
+    std::optional<std::string> id = id_of(object.name, kClaimSuffix);
+    if (!id) continue;
+    if (may_clear_claim(store, object, *id, scope))
       reap_claim(store, *id, lines);
-  if (size_t count = store.reap_unfinished(); count != 0)
+    else
+      left_alone.insert(*id);
+  }
+  auto may_clear = [&](const std::string& name, UtcTime begun) {
+    if (scope.machine.empty() || scope.now - begun > kClaimLifetime) return true;
+    // A claim is written before anything else of its backup: what has none is nobody's.
+    for (std::string_view suffix : {kArchiveSuffix, kGlobalsSuffix, kManifestSuffix})
+      if (std::optional<std::string> id = id_of(name, suffix)) return left_alone.count(*id) == 0;
+    return false;
+  };
+  if (size_t count = store.reap_unfinished(may_clear); count != 0)
     lines.push_back(fmt::format("removed {} that {} never finished", plural(count, "file"),
                                 count == 1 ? "was" : "were"));
   return lines;

@@ -5,6 +5,7 @@
 // docs/format/store.md.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,8 +47,20 @@ Backup find_backup(ObjectStore& store, const std::string& database, const std::s
 // one only inconclusive ones: it says nothing against them).
 void record_proof(ObjectStore& store, const std::string& id, const Proof& proof);
 
+// Whose unfinished runs may be cleared. A folder is held by one run alone: everybody's. In a bucket
+// other machines may be at work: those that `machine` began, and what was begun too long ago to be
+// still running.
+struct ReapScope {
+  std::string machine;  // empty: everybody's
+  UtcTime now{};
+};
+constexpr std::chrono::hours kClaimLifetime{7 * 24};  // no dump takes longer
+
 // Clears what crashed runs left: half-written objects, and what a claim names that never got its
 // manifest. Only with the run lock held. Returns lines that say what was removed.
-std::vector<std::string> reap_crashed_runs(ObjectStore& store);
+std::vector<std::string> reap_crashed_runs(ObjectStore& store, const ReapScope& scope);
+
+// What a claim says: the backup, and the machine that makes it.
+std::string claim_content(const std::string& id, const std::string& machine);
 
 }  // namespace holdfast

@@ -259,7 +259,7 @@ TEST_F(CatalogTest, ReapClearsWhatCrashedRunsLeft) {
   put("notes.claim", "theirs");
   std::unique_ptr<ObjectWriter> half = store_->put(archive_name(early));
 
-  std::vector<std::string> lines = reap_crashed_runs(*store_);
+  std::vector<std::string> lines = reap_crashed_runs(*store_, {});
   std::vector<std::string> expected = {
       "removed " + claim_name(whole) + ": its backup is complete",
       "removed " + archive_name(crashed) + " (19 B) of a backup that was never finished",
@@ -272,7 +272,7 @@ TEST_F(CatalogTest, ReapClearsWhatCrashedRunsLeft) {
                                    "care_2026-11-23T02-00-00-000Z.dump", "notes.claim"};
   std::sort(left.begin(), left.end());
   EXPECT_EQ(names(), left);
-  EXPECT_TRUE(reap_crashed_runs(*store_).empty());
+  EXPECT_TRUE(reap_crashed_runs(*store_, {}).empty());
   EXPECT_EQ(ids(), Ids{whole});
 }
 
@@ -289,12 +289,12 @@ TEST_F(CatalogTest, AReapThatFailsAnywhereIsFinishedByTheNext) {
       faulty.restart({.fail_at = at, .and_later = true, .after_effect = after});
       bool failed = false;
       try {
-        reap_crashed_runs(faulty);
+        reap_crashed_runs(faulty, {});
       } catch (const Error&) {
         failed = true;
       }
       EXPECT_EQ(ids(), Ids{whole}) << at;
-      reap_crashed_runs(*store_);
+      reap_crashed_runs(*store_, {});
       EXPECT_EQ(names(), sound) << at;
       if (!failed) {
         EXPECT_GT(at, 10u);

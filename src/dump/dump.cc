@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "base/workers.h"
+#include "dump/catalog.h"
 #include "dump/fingerprint.h"
 #include "dump/globals.h"
 #include "dump/large_objects.h"
@@ -60,13 +61,14 @@ Codec codec_for(const DumpOptions& options, const ArchiveHeader& header) {
 // be ours and unfinished. See docs/format/store.md.
 class Claim {
  public:
-  Claim(ObjectStore& store, const std::string& id) : store_(store), id_(id) {
+  Claim(ObjectStore& store, const std::string& id, const std::string& machine)
+      : store_(store), id_(id) {
     // What stands there already is not ours to remove, should this run fail.
     for (const std::string& name : {archive_name(id), globals_name(id), manifest_name(id)})
       if (stands(name))
         throw Error(ErrorCode::exists, name + " exists already in " + store.location(),
                     "run the backup again: its name holds the time");
-    write_object(store_, claim_name(id_), as_bytes(id_ + "\n"));
+    write_object(store_, claim_name(id_), as_bytes(claim_content(id_, machine)));
   }
   Claim(const Claim&) = delete;
   Claim& operator=(const Claim&) = delete;
@@ -123,11 +125,12 @@ class DumpRun {
     codec_ = codec_for(options_, schema.toc().header);
     describe_archive(schema.toc());
 
-    Claim claim(store_, manifest_.id);
+    Claim claim(store_, manifest_.id, options_.machine);
     write_archive(session, tools, schema);
     write_globals(tools);
     manifest_.finished_at = run_.clock.now();
-    write_object(store_, manifest_name(manifest_.id), as_bytes(write_manifest(manifest_)));
+    write_object(store_, manifest_name(manifest_.id), as_bytes(write_manifest(manifest_)),
+                 {0, options_.keep_until});
     claim.keep();
     return std::move(manifest_);
   }
@@ -147,7 +150,8 @@ class DumpRun {
 
   void write_archive(SnapshotSession& session, const ClientTools& tools, SchemaDump& schema) {
     run_.check_stop();
-    ArchiveSink sink(store_.put(manifest_.archive_object));
+    ArchiveSink sink(
+        store_.put(manifest_.archive_object, {options_.bytes_expected, options_.keep_until}));
     sink.write(as_bytes(toc_bytes_));
 
     run_.progress.phase("copying tables");
@@ -177,7 +181,7 @@ class DumpRun {
     manifest_.globals_object = globals_name(manifest_.id);
     manifest_.globals_bytes = globals->size();
     manifest_.globals_sha256 = sha256_hex(as_bytes(*globals));
-    write_object(store_, *manifest_.globals_object, as_bytes(*globals));
+    write_object(store_, *manifest_.globals_object, as_bytes(*globals), {0, options_.keep_until});
   }
 
   const DumpOptions& options_;

@@ -24,6 +24,10 @@ struct DumpOptions {
   std::vector<std::string> schemas, exclude_schemas, exclude_table_data;  // pg_dump's patterns
   int lock_timeout_ms = 10'000;  // a dump never queues longer in front of a migration
   std::string client_folder;     // extra folder of PostgreSQL programs
+  std::string machine;           // who makes it, for its claim (catalog.h, ReapScope)
+  // See PutOptions: for the archive's parts, and for all its objects.
+  uint64_t bytes_expected = 0;
+  std::optional<UtcTime> keep_until;
 };
 
 // Makes the dump and stores archive, globals and manifest. Throws Error; then nothing is listed.

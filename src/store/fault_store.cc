@@ -69,9 +69,9 @@ void FaultStore::restart(FaultPlan plan) {
   bytes_written_ = 0;
 }
 
-std::unique_ptr<ObjectWriter> FaultStore::put(const std::string& name) {
+std::unique_ptr<ObjectWriter> FaultStore::put(const std::string& name, const PutOptions& options) {
   return run("put", name, [&]() -> std::unique_ptr<ObjectWriter> {
-    return std::make_unique<FaultWriter>(*this, name, inner_.put(name));
+    return std::make_unique<FaultWriter>(*this, name, inner_.put(name, options));
   });
 }
 
@@ -101,8 +101,8 @@ void FaultStore::check_writable(uint64_t bytes_expected) {
   });
 }
 
-size_t FaultStore::reap_unfinished() {
-  return run("reap", location(), [&] { return inner_.reap_unfinished(); });
+size_t FaultStore::reap_unfinished(const LeftoverTest& may_clear) {
+  return run("reap", location(), [&] { return inner_.reap_unfinished(may_clear); });
 }
 
 }  // namespace holdfast

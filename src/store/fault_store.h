@@ -33,13 +33,14 @@ class FaultStore final : public ObjectStore {
   uint64_t bytes_written() const { return bytes_written_; }
 
   std::string location() const override { return inner_.location(); }
-  std::unique_ptr<ObjectWriter> put(const std::string& name) override;
+  std::unique_ptr<ObjectWriter> put(const std::string& name,
+                                    const PutOptions& options = {}) override;
   std::unique_ptr<ObjectReader> open(const std::string& name) override;
   ObjectInfo head(const std::string& name) override;
   std::vector<ObjectInfo> list(const std::string& prefix) override;
   void remove(const std::string& name) override;
   void check_writable(uint64_t bytes_expected) override;
-  size_t reap_unfinished() override;
+  size_t reap_unfinished(const LeftoverTest& may_clear) override;
 
  private:
   friend class FaultWriter;

@@ -164,7 +164,7 @@ class LocalStore final : public ObjectStore {
 
   std::string location() const override { return root_; }
 
-  std::unique_ptr<ObjectWriter> put(const std::string& name) override {
+  std::unique_ptr<ObjectWriter> put(const std::string& name, const PutOptions&) override {
     std::string path = path_of(name);
     make_folders(folder_of(path));
     if (file_exists(path))
@@ -216,7 +216,7 @@ class LocalStore final : public ObjectStore {
   }
 
   void check_writable(uint64_t bytes_expected) override;
-  size_t reap_unfinished() override;
+  size_t reap_unfinished(const LeftoverTest& may_clear) override;
 
  private:
   // Called with path, name in the store and lstat (of files: stat); whether to go on into a folder.
@@ -263,7 +263,7 @@ void LocalStore::walk(const std::string& folder, const std::string& prefix,
   }
 }
 
-size_t LocalStore::reap_unfinished() {
+size_t LocalStore::reap_unfinished(const LeftoverTest&) {
   size_t removed = 0;
   walk(root_, "", [&](const std::string& path, const std::string& name, const struct stat& info) {
     std::string_view file_name = std::string_view(name).substr(name.rfind('/') + 1);

@@ -63,7 +63,7 @@ TEST_F(LocalStoreTest, ObjectsArePlainFilesForTheOwnerOnly) {
 
 TEST_F(LocalStoreTest, ReadingMakesNoFolder) {
   EXPECT_TRUE(store_->list("").empty());
-  EXPECT_EQ(store_->reap_unfinished(), 0u);
+  EXPECT_EQ(store_->reap_unfinished(clear_all), 0u);
   store_->check_writable(1);
   EXPECT_FALSE(file_exists(root_));
 }
@@ -91,7 +91,7 @@ TEST_F(LocalStoreTest, FilesOfOthersAreLeftAlone) {
   ASSERT_EQ(listed.size(), 2u);
   EXPECT_EQ(listed[0].name, "plain.dump");
   EXPECT_EQ(listed[1].name, "x.partial");
-  EXPECT_EQ(store_->reap_unfinished(), 1u);
+  EXPECT_EQ(store_->reap_unfinished(clear_all), 1u);
   EXPECT_EQ(files_under(root_).size(), 7u);
 }
 

@@ -32,8 +32,11 @@ void check_object_name(const std::string& name) {
                 fmt::format("'{}' cannot be an object's name", printable(name)));
 }
 
-void write_object(ObjectStore& store, const std::string& name, ByteView content) {
-  std::unique_ptr<ObjectWriter> writer = store.put(name);
+void write_object(ObjectStore& store, const std::string& name, ByteView content,
+                  const PutOptions& options) {
+  PutOptions known = options;
+  known.bytes_expected = content.size();
+  std::unique_ptr<ObjectWriter> writer = store.put(name, known);
   writer->write(content);
   writer->commit();
 }

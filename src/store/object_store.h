@@ -9,7 +9,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +24,20 @@ struct ObjectInfo {
   std::string name;
   uint64_t bytes = 0;
   UtcTime modified{};
+  // Filled by head() where the store locks objects: not removable before. See PutOptions.
+  std::optional<UtcTime> locked_until{};
 };
+
+// What a store may want to know of an object before its first byte.
+struct PutOptions {
+  uint64_t bytes_expected = 0;  // an estimate, for the size of an upload's parts; 0: unknown
+  // Nobody can remove the object before, where the store is set up for that (S3 Object Lock);
+  // others ignore it.
+  std::optional<UtcTime> keep_until{};
+};
+
+// Whether what an interrupted writer left of the object `name`, begun at `begun`, may be cleared.
+using LeftoverTest = std::function<bool(const std::string& name, UtcTime begun)>;
 
 // An object that is being written. It becomes visible by commit() and not before; destroyed without
 // commit, it leaves nothing visible behind.
@@ -52,22 +67,23 @@ class ObjectStore {
 
   // Starts a new object, readable by its owner only where the store has rights. Throws
   // Error(exists) here or in commit() if the name is taken. The store outlives the writer.
-  virtual std::unique_ptr<ObjectWriter> put(const std::string& name) = 0;
+  virtual std::unique_ptr<ObjectWriter> put(const std::string& name,
+                                            const PutOptions& options = {}) = 0;
   // Throws Error(not_found). The store outlives the reader.
   virtual std::unique_ptr<ObjectReader> open(const std::string& name) = 0;
   // Throws Error(not_found).
   virtual ObjectInfo head(const std::string& name) = 0;
   // Objects whose names start with `prefix`, sorted by name; no folders, nothing half-written.
   virtual std::vector<ObjectInfo> list(const std::string& prefix) = 0;
-  // Removing what is not there is no error.
+  // Removing what is not there is no error. Throws Error(denied) for one that is locked.
   virtual void remove(const std::string& name) = 0;
 
   // Fails unless an object could be written now (rights, space for `bytes_expected`); leaves
   // nothing behind. For the preflight.
   virtual void check_writable(uint64_t bytes_expected) = 0;
-  // Removes what interrupted writers left behind. Only to be called by the one run that holds the
-  // store's lock. Returns how many pieces were removed.
-  virtual size_t reap_unfinished() = 0;
+  // Removes what interrupted writers left behind, of the objects that `may_clear` allows (a folder,
+  // which one run alone holds, does not ask). Returns how many pieces were removed.
+  virtual size_t reap_unfinished(const LeftoverTest& may_clear) = 0;
 };
 
 // Throws Error(invalid) unless `name` is UTF-8 of [A-Za-z0-9._/ +%=@~-] and characters beyond
@@ -76,7 +92,8 @@ class ObjectStore {
 void check_object_name(const std::string& name);
 
 // Whole small objects. read_object throws Error(corrupt) if it is larger than `bytes_max`.
-void write_object(ObjectStore& store, const std::string& name, ByteView content);
+void write_object(ObjectStore& store, const std::string& name, ByteView content,
+                  const PutOptions& options = {});
 std::string read_object(ObjectStore& store, const std::string& name, uint64_t bytes_max);
 
 }  // namespace holdfast
