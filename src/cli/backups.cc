@@ -82,7 +82,8 @@ StoreLock::StoreLock(const Config& config, ObjectStore& store, const Run& run) {
   std::string folder = without_trailing_slashes(config.text("dir"));
   make_folders(folder);
   lock_ = std::make_unique<FileLock>(folder + "/" + kLockName, folder);
-  for (const std::string& line : reap_crashed_runs(store, {"", run.clock.now()})) run.log.info(line);
+  for (const std::string& line : reap_crashed_runs(store, {"", run.clock.now()}))
+    run.log.info(line);
 }
 
 Proof proof_of(const VerifyReport& report, const Clock& clock) {
