@@ -7,27 +7,6 @@
 #include "dump/names.h"
 
 namespace holdfast {
-namespace {
-
-constexpr const char* kLockName = ".holdfast.lock";
-
-std::string without_trailing_slashes(std::string folder) {
-  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
-  return folder;
-}
-
-}  // namespace
-
-std::unique_ptr<ObjectStore> open_store(const Config& config) {
-  config.require_source();
-  std::string folder = config.text("dir");
-  if (folder.find("://") != std::string::npos)
-    throw Error(ErrorCode::invalid,
-                fmt::format("{}: a store must be a folder", config.setting("dir").origin),
-                "the S3 store is not in this version yet");
-  return make_local_store(folder);
-}
-
 DumpOptions dump_options(const Config& config, const Conninfo& source) {
   DumpOptions options;
   options.source = source;
@@ -57,10 +36,6 @@ std::string configured_database(const Config& config) {
   return config.has_database() ? config.source_conninfo().dbname() : std::string();
 }
 
-Backup find_configured_backup(const Config& config, ObjectStore& store, const std::string& said) {
-  return find_backup(store, said == "latest" ? configured_database(config) : std::string(), said);
-}
-
 std::optional<ArchiveFile> as_archive_file(const std::string& said) {
   bool has_slash = said.find('/') != std::string::npos;
   if (!has_slash && !file_exists(said)) return std::nullopt;
@@ -76,14 +51,6 @@ std::optional<ArchiveFile> as_archive_file(const std::string& said) {
   std::string id = file.name.substr(0, file.name.size() - kArchiveEnd.size());
   if (file_exists(file.folder + "/" + manifest_name(id))) file.id = id;
   return file;
-}
-
-StoreLock::StoreLock(const Config& config, ObjectStore& store, const Run& run) {
-  std::string folder = without_trailing_slashes(config.text("dir"));
-  make_folders(folder);
-  lock_ = std::make_unique<FileLock>(folder + "/" + kLockName, folder);
-  for (const std::string& line : reap_crashed_runs(store, {"", run.clock.now()}))
-    run.log.info(line);
 }
 
 Proof proof_of(const VerifyReport& report, const Clock& clock) {

@@ -36,6 +36,7 @@ int command_show(CommandContext& context);
 int command_verify(CommandContext& context);
 int command_restore(CommandContext& context);
 int command_doctor(CommandContext& context);
+int command_copy(CommandContext& context);
 int command_config(CommandContext& context);
 // Needs no configuration, so that it works where that is broken.
 int command_version(Output& output);

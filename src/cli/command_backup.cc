@@ -6,7 +6,9 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/stores.h"
 #include "dump/preflight.h"
+#include "store/mirror_store.h"
 
 namespace holdfast {
 namespace {
@@ -59,57 +61,111 @@ void show_report(Output& output, const VerifyReport& report) {
   for (const std::string& note : report.notes) output.line("  note: " + note);
 }
 
-void make_dump(CommandContext& context, ObjectStore& store, LegOutcome& leg) {
+// What stops a store from getting the backup, found before it is begun.
+void drop_unwritable(MirrorStore& mirror, const std::vector<Finding>& findings) {
+  for (const Finding& finding : findings)
+    if (finding.store && finding.level == FindingLevel::failure)
+      mirror.drop(*finding.store, Error(finding.code, finding.message, finding.hint));
+}
+
+// What a store that failed half-way holds of this backup goes now if it can, else with its next
+// run.
+void clear_leftovers(CommandContext& context, const OpenStore& store) {
+  try {
+    reap_crashed_runs(*store.store,
+                      StoreLock::reap_scope(store, context.config, context.run.clock));
+  } catch (const Error&) {
+  }
+}
+
+// Proves the copy in one store.
+void prove_copy(CommandContext& context, const OpenStore& store, const Manifest& manifest,
+                LegOutcome& leg, StoreOutcome& outcome) {
+  VerifyLevel level = parse_verify_level(context.config.text("verify"));
+  Backup backup{manifest.id, manifest, "", std::nullopt};
+  try {
+    VerifyReport report =
+        prove(*store.store, backup, verify_options(context.config, level), context.run);
+    context.console.finish_phase();
+    show_report(context.output, report);
+    outcome.proof = proof_of(report, context.run.clock);
+    leg.problems.insert(leg.problems.end(), report.problems.begin(), report.problems.end());
+    if (!report.ok()) outcome.error = proof_error(report);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    outcome.error = error.within("proof");
+  }
+}
+
+// One outcome of all stores: damage in any of them, else what failed; partial if a copy is safe.
+std::optional<Error> error_of(const std::vector<OpenStore>& stores,
+                              const std::vector<StoreOutcome>& outcomes) {
+  std::optional<Error> first;
+  std::string safe;
+  for (size_t i = 0; i < outcomes.size(); ++i) {
+    const std::optional<Error>& error = outcomes[i].error;
+    if (error && error->code() == ErrorCode::corrupt) return error;
+    if (error && !first)
+      first = stores.size() > 1 ? error->within("store " + stores[i].name) : *error;
+    if (!error) safe += (safe.empty() ? "" : ", ") + outcomes[i].location;
+  }
+  if (!first || safe.empty()) return first;
+  return Error(ErrorCode::partial, fmt::format("{}; the backup is safe in {}", first->what(), safe),
+               first->hint());
+}
+
+void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, LegOutcome& leg) {
   const Config& config = context.config;
   DumpOptions options = dump_options(config, config.source_conninfo());
-  StoreLock lock(config, store, context.run);
+  StoreLock lock(stores, config, context.run);
+  MirrorStore mirror(pointers(stores), [&](size_t store, const Error& error) {
+    if (stores.size() > 1)
+      context.run.log.warning(fmt::format("store {} failed, going on without it: {}",
+                                          stores[store].name, error.what()));
+  });
   context.run.progress.phase("checking");
-  std::vector<Finding> findings = preflight(options, &store, context.run);
-  require_preflight(findings, context.run);
+  PreflightReport before = preflight(options, pointers(stores), context.run);
+  require_preflight(before.findings, stores.size(), context.run);
+  drop_unwritable(mirror, before.findings);
+  options.bytes_expected = before.archive_bytes_expected;
   context.console.finish_phase();
 
-  Manifest manifest = run_dump(options, store, context.run);
+  Manifest manifest = run_dump(options, mirror, context.run);
   context.console.finish_phase();
   leg.id = manifest.id;
   leg.bytes = manifest.archive_bytes;
-  context.output.line(fmt::format("{}  {} in {}", manifest.id, human_bytes(manifest.archive_bytes),
-                                  store.location()));
   if (options.level != 0 && manifest.codec == Codec::gzip)
     context.run.log.info("level was not used: gzip has one level only");
 
-  std::string level = config.text("verify");
-  if (level == "none") {
-    context.output.line("not proven (--verify none)");
-    return;
+  bool prove_it = config.text("verify") != "none";
+  for (size_t i = 0; i < stores.size(); ++i) {
+    leg.stores.push_back({stores[i].store->location(), mirror.error_of(i), std::nullopt});
+    if (leg.stores.back().error) {
+      clear_leftovers(context, stores[i]);
+      continue;
+    }
+    context.output.line(fmt::format("{}  {} in {}", manifest.id,
+                                    human_bytes(manifest.archive_bytes),
+                                    stores[i].store->location()));
+    if (prove_it) prove_copy(context, stores[i], manifest, leg, leg.stores.back());
+    if (!leg.proof || (leg.stores.back().proof && !leg.stores.back().proof->ok))
+      leg.proof = leg.stores.back().proof;
   }
-  Backup backup{manifest.id, manifest, "", std::nullopt};
-  VerifyReport report =
-      prove(store, backup, verify_options(config, parse_verify_level(level)), context.run);
-  context.console.finish_phase();
-  show_report(context.output, report);
-  leg.proof = proof_of(report, context.run.clock);
-  leg.problems = report.problems;
-  if (!report.ok()) throw proof_error(report);
+  if (!prove_it) context.output.line("not proven (--verify none)");
+  leg.error = error_of(stores, leg.stores);
 }
 
 LegOutcome dump_leg(CommandContext& context) {
   LegOutcome leg;
   leg.kind = "dump";
   double begin = context.run.clock.monotonic_seconds();
-  std::unique_ptr<ObjectStore> store = open_store(context.config);
+  std::vector<OpenStore> stores = open_stores(context.config, context.run);
   try {
-    make_dump(context, *store, leg);
+    make_dump(context, stores, leg);
   } catch (const Error& error) {
     leg.error = error;
   }
   leg.seconds = context.run.clock.monotonic_seconds() - begin;
-  if (leg.id.empty()) return leg;
-  leg.stores.push_back({store->location(), std::nullopt});
-  if (!context.config.given("s3_bucket")) return leg;
-  Error no_s3(ErrorCode::partial, "the S3 store is not in this version yet; the local copy is safe",
-              "unset S3_BACKUP_BUCKET, or copy the files yourself: aws s3 cp");
-  leg.stores.push_back({"s3://" + context.config.text("s3_bucket"), no_s3});
-  if (!leg.error) leg.error = no_s3;
   return leg;
 }
 

@@ -6,6 +6,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/stores.h"
 #include "dump/preflight.h"
 #include "pg/client_tools.h"
 
@@ -28,11 +29,6 @@ std::vector<Finding> configuration_findings(const Config& config) {
     findings.push_back({FindingLevel::failure, "encryption",
                         "BACKUP_ENCRYPTION_KEY is set, but dumps are not encrypted in this version",
                         "unset it: backup refuses to run while it is set", ErrorCode::invalid});
-  if (config.given("s3_bucket"))
-    findings.push_back({FindingLevel::failure, "S3 store",
-                        "S3_BACKUP_BUCKET is set, but the S3 store is not in this version yet",
-                        "unset it, or expect exit code 3: dumps are kept locally only",
-                        ErrorCode::unsupported});
   bool key = config.given("neon_api_key"), project = config.given("neon_project_id");
   if (key != project)
     findings.push_back({FindingLevel::note, "branch leg",
@@ -46,14 +42,18 @@ std::vector<Finding> configuration_findings(const Config& config) {
 }
 
 // What can be checked where no database can be asked.
-std::vector<Finding> findings_without_database(const Config& config, ObjectStore& store,
+std::vector<Finding> findings_without_database(const Config& config,
+                                               const std::vector<OpenStore>& stores,
                                                const Error& why) {
   std::vector<Finding> findings = {failure("database", why)};
-  try {
-    store.check_writable(0);
-    findings.push_back({FindingLevel::ok, "store", store.location() + " can be written", ""});
-  } catch (const Error& error) {
-    findings.push_back(failure("store", error));
+  for (const OpenStore& store : stores) {
+    try {
+      store.store->check_writable(0);
+      findings.push_back(
+          {FindingLevel::ok, "store", store.store->location() + " can be written", ""});
+    } catch (const Error& error) {
+      findings.push_back(failure("store", error));
+    }
   }
   std::vector<ClientTools> tools = find_client_tools(config.text("pg_bindir"));
   if (tools.empty())
@@ -80,15 +80,15 @@ void show_finding(Output& output, const Finding& finding) {
 
 int command_doctor(CommandContext& context) {
   const Config& config = context.config;
-  std::unique_ptr<ObjectStore> store = open_store(config);
+  std::vector<OpenStore> stores = open_stores(config, context.run);
   std::vector<Finding> findings = configuration_findings(config);
   std::vector<Finding> more;
   try {
     DumpOptions options = dump_options(config, config.source_conninfo());
-    more = preflight(options, store.get(), context.run);
+    more = preflight(options, pointers(stores), context.run).findings;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;
-    more = findings_without_database(config, *store, error);
+    more = findings_without_database(config, stores, error);
   }
   context.console.finish_phase();
   findings.insert(findings.end(), more.begin(), more.end());

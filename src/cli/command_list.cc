@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/progress_line.h"
+#include "cli/stores.h"
 #include "dump/names.h"
 
 namespace holdfast {
@@ -22,14 +23,20 @@ std::string proof_text(const Backup& backup) {
                      format_rfc3339(proof.at).substr(0, 10));
 }
 
-Row row_of(const Backup& backup) {
-  if (!backup.manifest) return {backup.id, "", "", "", "", "DAMAGED: " + printable(backup.damage)};
+Row row_of(const std::vector<BackupCopy>& copies) {
+  const Backup& backup = copies.front().backup;
+  std::string stores;
+  for (const BackupCopy& copy : copies)
+    stores += (stores.empty() ? "" : ",") + copy.store + (copy.backup.manifest ? "" : "(damaged)");
+  if (!backup.manifest)
+    return {backup.id, "", "", "", "", stores, "DAMAGED: " + printable(backup.damage)};
   const Manifest& manifest = *backup.manifest;
   return {backup.id,
           format_rfc3339(manifest.created_at).substr(0, 19) + "Z",
           human_bytes(manifest.archive_bytes),
           human_count(manifest.tables.size()),
           human_count(manifest.total_rows()),
+          stores,
           proof_text(backup)};
 }
 
@@ -53,18 +60,20 @@ void show_table(Output& output, const std::vector<Row>& rows) {
 }  // namespace
 
 int command_list(CommandContext& context) {
-  std::unique_ptr<ObjectStore> store = open_store(context.config);
+  std::vector<OpenStore> stores = open_stores(context.config, context.run);
   // Two sources may share a folder: naming one shows its own backups only.
   std::string database =
       context.config.source_chosen_by_name() ? configured_database(context.config) : std::string();
-  std::vector<Backup> backups = list_backups(*store, database);
-  context.output.document(list_document(backups, store->location()));
+  std::vector<std::vector<BackupCopy>> backups;
+  for (const Located& located : list_everywhere(stores, database, context.run))
+    backups.push_back(copies_of(located, stores));
+  context.output.document(list_document(backups));
   if (backups.empty()) {
-    context.output.line(fmt::format("no backups in {}", store->location()));
+    context.output.line(fmt::format("no backups in {}", locations_of(stores)));
     return kExitDone;
   }
-  std::vector<Row> rows = {{"ID", "CREATED", "SIZE", "TABLES", "ROWS", "PROOF"}};
-  for (const Backup& backup : backups) rows.push_back(row_of(backup));
+  std::vector<Row> rows = {{"ID", "CREATED", "SIZE", "TABLES", "ROWS", "STORES", "PROOF"}};
+  for (const std::vector<BackupCopy>& copies : backups) rows.push_back(row_of(copies));
   show_table(context.output, rows);
   return kExitDone;
 }

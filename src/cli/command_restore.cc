@@ -18,6 +18,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/stores.h"
 #include "dump/names.h"
 #include "dump/restore.h"
 
@@ -82,21 +83,24 @@ RestoreOptions restore_options(const Config& config, const Target& target) {
 
 // A whole dump of what is about to be replaced, with nothing left out, proven as far as is quick.
 std::string make_safety_backup(CommandContext& context, const Target& target) {
-  std::unique_ptr<ObjectStore> store = open_store(context.config);
-  StoreLock lock(context.config, *store, context.run);
+  std::vector<OpenStore> stores = open_stores(context.config, context.run);
+  StoreLock lock(stores, context.config, context.run);
+  // The first store that takes it: what is needed is a way back, at once.
+  OpenStore& store = stores.front();
   DumpOptions options = dump_options(context.config, target.server.with("dbname", target.database));
   options.schemas.clear();
   options.exclude_schemas.clear();
   options.exclude_table_data.clear();
-  Manifest manifest = run_dump(options, *store, context.run);
+  Manifest manifest = run_dump(options, *store.store, context.run);
   Backup backup{manifest.id, manifest, "", std::nullopt};
   VerifyReport report =
-      prove(*store, backup, verify_options(context.config, VerifyLevel::quick), context.run);
+      prove(*store.store, backup, verify_options(context.config, VerifyLevel::quick), context.run);
   if (!report.ok())
     throw Error(ErrorCode::corrupt,
                 fmt::format("the safety backup {} could not be proven", manifest.id),
                 "nothing was replaced; check the store's disk");
-  context.run.log.info(fmt::format("safety backup: {} in {}", manifest.id, store->location()));
+  context.run.log.info(
+      fmt::format("safety backup: {} in {}", manifest.id, store.store->location()));
   return manifest.id;
 }
 
@@ -159,7 +163,9 @@ void show_report(Output& output, const RestoreReport& report, const Conninfo& se
 }
 
 struct Chosen {
-  std::unique_ptr<ObjectStore> store;  // null: a foreign archive
+  std::vector<OpenStore> stores;        // owns the one below
+  std::unique_ptr<ObjectStore> folder;  // or this does
+  ObjectStore* store = nullptr;         // null: a foreign archive
   Backup backup;
   std::string path;      // of a foreign archive
   std::string database;  // that was dumped
@@ -175,9 +181,16 @@ Chosen choose_backup(CommandContext& context) {
     chosen.database = database_in_archive(file->path);
     return chosen;
   }
-  chosen.store = file ? make_local_store(file->folder) : open_store(context.config);
-  chosen.backup = file ? find_backup(*chosen.store, "", file->id)
-                       : find_configured_backup(context.config, *chosen.store, said);
+  if (file) {
+    chosen.folder = make_local_store(file->folder);
+    chosen.store = chosen.folder.get();
+    chosen.backup = find_backup(*chosen.store, "", file->id);
+  } else {
+    chosen.stores = open_stores(context.config, context.run);
+    Located located = find_everywhere(chosen.stores, context.config, said, context.run);
+    chosen.store = chosen.stores[located.best().store].store.get();
+    chosen.backup = located.backup();
+  }
   if (!chosen.backup.manifest)
     throw Error(ErrorCode::corrupt,
                 fmt::format("backup {} is damaged: {}", chosen.backup.id, chosen.backup.damage),

@@ -5,6 +5,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/stores.h"
 
 namespace holdfast {
 namespace {
@@ -18,8 +19,16 @@ std::string proof_line(const std::optional<Proof>& proof) {
   return fmt::format("{} {}, {}", proof->level, proof->verdict, format_rfc3339(proof->at));
 }
 
-void show_manifest(Output& output, const Backup& backup, const std::string& location) {
-  const Manifest& manifest = *backup.manifest;
+void show_copies(Output& output, const std::vector<BackupCopy>& copies) {
+  for (const BackupCopy& copy : copies) {
+    std::string state = copy.backup.manifest ? "proof: " + proof_line(copy.backup.proof)
+                                             : "DAMAGED: " + copy.backup.damage;
+    show_field(output, "store " + copy.store, fmt::format("{}, {}", copy.location, state));
+  }
+}
+
+void show_manifest(Output& output, const std::vector<BackupCopy>& copies) {
+  const Manifest& manifest = *copies.front().backup.manifest;
   show_field(output, "id", manifest.id);
   show_field(output, "database", manifest.database);
   show_field(output, "source", fmt::format("{} ({})", manifest.source, manifest.server));
@@ -27,7 +36,7 @@ void show_manifest(Output& output, const Backup& backup, const std::string& loca
   show_field(output, "created", format_rfc3339(manifest.created_at));
   show_field(output, "lsn", manifest.lsn);
   show_field(output, "archive",
-             fmt::format("{}/{}, {}, {}, archive version {}", location, manifest.archive_object,
+             fmt::format("{}, {}, {}, archive version {}", manifest.archive_object,
                          human_bytes(manifest.archive_bytes), codec_name(manifest.codec),
                          manifest.archive_version));
   show_field(output, "sha256", manifest.archive_sha256);
@@ -43,7 +52,7 @@ void show_manifest(Output& output, const Backup& backup, const std::string& loca
     excluded += (excluded.empty() ? "" : ", ") + what;
   show_field(output, "extensions", extensions);
   show_field(output, "left out", excluded);
-  show_field(output, "proof", proof_line(backup.proof));
+  show_copies(output, copies);
   show_field(
       output, "contents",
       fmt::format("{}, {}, {} of text", plural(manifest.tables.size(), "table"),
@@ -58,13 +67,15 @@ void show_manifest(Output& output, const Backup& backup, const std::string& loca
 int command_show(CommandContext& context) {
   if (context.arguments.empty())
     throw Error(ErrorCode::invalid, "show: which backup?", "name its id, or: holdfast show latest");
-  std::unique_ptr<ObjectStore> store = open_store(context.config);
-  Backup backup = find_configured_backup(context.config, *store, context.arguments.front());
-  context.output.document(show_document(backup, store->location()));
+  std::vector<OpenStore> stores = open_stores(context.config, context.run);
+  Located located = find_everywhere(stores, context.config, context.arguments.front(), context.run);
+  std::vector<BackupCopy> copies = copies_of(located, stores);
+  const Backup& backup = copies.front().backup;
+  context.output.document(show_document(copies));
   if (!backup.manifest)
     throw Error(ErrorCode::corrupt, fmt::format("{} is damaged: {}", backup.id, backup.damage),
                 "use another backup: holdfast list");
-  show_manifest(context.output, backup, store->location());
+  show_manifest(context.output, copies);
   return kExitDone;
 }
 

@@ -1,4 +1,5 @@
-// holdfast verify: proves one backup, all of them, or an archive named by its path.
+// holdfast verify: proves one backup or all of them, in every store that holds them, or an archive
+// named by its path.
 #include <fcntl.h>
 #include <fmt/format.h>
 
@@ -9,6 +10,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/stores.h"
 
 namespace holdfast {
 namespace {
@@ -25,7 +27,7 @@ VerifyReport verify_file(CommandContext& context, const ArchiveFile& file,
   return prove(*store, find_backup(*store, "", file.id), options, context.run);
 }
 
-// With several backups, one that cannot be looked at must not keep the others from being proven.
+// With several copies, one that cannot be looked at must not keep the others from being proven.
 VerifyReport prove_one_of_many(CommandContext& context, ObjectStore& store, const Backup& backup,
                                const VerifyOptions& options) {
   try {
@@ -41,42 +43,54 @@ VerifyReport prove_one_of_many(CommandContext& context, ObjectStore& store, cons
   }
 }
 
-std::vector<VerifyReport> verify_all(CommandContext& context, const VerifyOptions& options) {
-  std::unique_ptr<ObjectStore> store = open_store(context.config);
-  std::string database =
-      context.config.source_chosen_by_name() ? configured_database(context.config) : std::string();
-  std::vector<Backup> backups = list_backups(*store, database);
-  if (backups.empty())
-    throw Error(ErrorCode::not_found, fmt::format("there is no backup in {}", store->location()),
-                "make one with: holdfast backup");
-  std::vector<VerifyReport> reports;
-  for (const Backup& backup : backups) {
-    context.run.check_stop();
-    context.run.log.info(fmt::format("verifying {}", backup.id));
-    reports.push_back(prove_one_of_many(context, *store, backup, options));
-  }
-  return reports;
+// Every copy of the backups.
+std::vector<VerifiedCopy> verify_copies(CommandContext& context,
+                                        const std::vector<OpenStore>& stores,
+                                        const std::vector<Located>& backups,
+                                        const VerifyOptions& options) {
+  size_t copies = 0;
+  for (const Located& located : backups) copies += located.copies.size();
+  std::vector<VerifiedCopy> verified;
+  for (const Located& located : backups)
+    for (const Copy& copy : located.copies) {
+      const OpenStore& store = stores[copy.store];
+      context.run.check_stop();
+      if (copies == 1)
+        return {{store.name, prove(*store.store, copy.backup, options, context.run)}};
+      context.run.log.info(fmt::format("verifying {} in {}", located.id, store.name));
+      verified.push_back(
+          {store.name, prove_one_of_many(context, *store.store, copy.backup, options)});
+    }
+  return verified;
 }
 
-std::vector<VerifyReport> verify_what_was_said(CommandContext& context,
+std::vector<VerifiedCopy> verify_what_was_said(CommandContext& context,
                                                const VerifyOptions& options) {
+  const Config& config = context.config;
   std::string said = context.argument_or("latest");
-  if (context.config.flag("all")) {
-    if (!context.arguments.empty())
-      throw Error(ErrorCode::invalid,
-                  fmt::format("verify: both --all and {} are given", shown(said)),
-                  "leave one of them out");
-    return verify_all(context, options);
-  }
-  if (std::optional<ArchiveFile> file = as_archive_file(said))
-    return {verify_file(context, *file, options)};
-  std::unique_ptr<ObjectStore> store = open_store(context.config);
-  Backup backup = find_configured_backup(context.config, *store, said);
-  return {prove(*store, backup, options, context.run)};
+  bool all = config.flag("all");
+  if (all && !context.arguments.empty())
+    throw Error(ErrorCode::invalid, fmt::format("verify: both --all and {} are given", shown(said)),
+                "leave one of them out");
+  if (!all)
+    if (std::optional<ArchiveFile> file = as_archive_file(said))
+      return {{"", verify_file(context, *file, options)}};
+  std::vector<OpenStore> stores = open_stores(config, context.run);
+  if (!all)
+    return verify_copies(context, stores, {find_everywhere(stores, config, said, context.run)},
+                         options);
+  std::string database =
+      config.source_chosen_by_name() ? configured_database(config) : std::string();
+  std::vector<Located> backups = list_everywhere(stores, database, context.run);
+  if (backups.empty())
+    throw Error(ErrorCode::not_found, fmt::format("there is no backup in {}", locations_of(stores)),
+                "make one with: holdfast backup");
+  return verify_copies(context, stores, backups, options);
 }
 
-void show_report(Output& output, const VerifyReport& report) {
-  output.line(report.id);
+void show_report(Output& output, const VerifiedCopy& copy) {
+  const VerifyReport& report = copy.report;
+  output.line(copy.store.empty() ? report.id : fmt::format("{}  {}", report.id, copy.store));
   for (size_t i = 0; i < std::min(report.problems.size(), kProblemsShown); ++i)
     output.line(fmt::format("  {}: {}", report.problems[i].where, report.problems[i].what));
   if (report.problems.size() > kProblemsShown)
@@ -90,17 +104,18 @@ void show_report(Output& output, const VerifyReport& report) {
 
 int command_verify(CommandContext& context) {
   VerifyLevel level = parse_verify_level(context.config.text("verify_level"));
-  std::vector<VerifyReport> reports =
+  std::vector<VerifiedCopy> verified =
       verify_what_was_said(context, verify_options(context.config, level));
   context.console.finish_phase();
-  context.output.document(verify_document(reports, level));
-  for (const VerifyReport& report : reports) show_report(context.output, report);
+  context.output.document(verify_document(verified, level));
+  for (const VerifiedCopy& copy : verified) show_report(context.output, copy);
 
   auto count = [&](int code) {
-    return std::count_if(reports.begin(), reports.end(),
-                         [&](const VerifyReport& report) { return exit_code_of(report) == code; });
+    return std::count_if(verified.begin(), verified.end(), [&](const VerifiedCopy& copy) {
+      return exit_code_of(copy.report) == code;
+    });
   };
-  if (reports.size() > 1)
+  if (verified.size() > 1)
     context.output.line(fmt::format("{} proven, {} damaged, {} inconclusive", count(kExitDone),
                                     count(kExitDamage), count(kExitFailed)));
   if (count(kExitDamage) > 0) return kExitDamage;

@@ -21,6 +21,19 @@ Error invalid_at(const std::string& place, const std::string& message, std::stri
   return Error(ErrorCode::invalid, fmt::format("{}: {}", place, message), std::move(hint));
 }
 
+constexpr const char* kLocalStore = "local";
+constexpr const char* kS3Store = "s3";
+constexpr std::string_view kStorePrefix = "s3_";
+
+bool is_of_a_store(const Option& option) {
+  return option.name == "dir" || option.name.starts_with(kStorePrefix);
+}
+
+// The option's key in a table [store.NAME].
+std::string store_key(const Option& option) {
+  return option.name == "dir" ? option.name : option.name.substr(kStorePrefix.size());
+}
+
 bool is_hidden(const Option& option) {
   return option.kind == OptionKind::secret || option.kind == OptionKind::url;
 }
@@ -79,14 +92,16 @@ Layer environment_layer(const Environment& environment) {
     if (option.variable.empty()) continue;
     auto found = environment.find(option.variable);
     if (found == environment.end() || found->second.empty()) continue;
-    std::string value = option.kind == OptionKind::flag ? "true" : found->second;
-    layer[&option] = {{value}, option.variable};
+    std::vector<std::string> values = {found->second};
+    if (option.kind == OptionKind::flag) values = {"true"};
+    if (option.kind == OptionKind::list) values = split(found->second, ',');
+    layer[&option] = {values, option.variable};
   }
   return layer;
 }
 
 std::vector<std::string> toml_keys() {
-  std::vector<std::string> keys = {"source"};
+  std::vector<std::string> keys = {"source", "store"};
   for (const Option& option : option_table())
     if (!option.key.empty()) keys.push_back(option.key);
   return keys;
@@ -106,6 +121,20 @@ const Option& option_of_key(const std::string& key, const std::string& place) {
   }
   throw invalid_at(
       place, fmt::format("unknown key '{}'{}", printable(key, 60), did_you_mean(key, toml_keys())));
+}
+
+// A key of [store.NAME]: `dir`, or what is "s3_<key>" elsewhere.
+const Option& option_of_store_key(const std::string& key, const std::string& place) {
+  std::vector<std::string> known;
+  for (const Option& option : option_table()) {
+    if (!is_of_a_store(option)) continue;
+    known.push_back(store_key(option));
+    if (known.back() == key) return option;
+  }
+  throw invalid_at(
+      place,
+      fmt::format("unknown key '{}' of a store{}", printable(key, 60), did_you_mean(key, known)),
+      fmt::format("keys: {}", fmt::join(known, ", ")));
 }
 
 void check_type(const Option& option, const TomlEntry& entry, const std::string& place) {
@@ -129,17 +158,48 @@ void check_type(const Option& option, const TomlEntry& entry, const std::string&
                      fmt::format("{} must be {}, not {}", entry.key, wanted_name, entry.type_name));
 }
 
-Layer file_layer(const std::vector<TomlEntry>& entries, const std::string& file) {
+using OptionOfKey = const Option& (*)(const std::string& key, const std::string& place);
+
+Layer file_layer(const std::vector<TomlEntry>& entries, const std::string& file,
+                 OptionOfKey find = option_of_key) {
   Layer layer;
   for (const TomlEntry& entry : entries) {
     std::string place = fmt::format("{}:{}", file, entry.line);
-    const Option& option = option_of_key(entry.key, place);
+    const Option& option = find(entry.key, place);
     check_type(option, entry, place);
     for (const std::string& value : entry.values)
       check_value(option, value, place + ": " + entry.key);
     layer[&option] = {entry.values, place};
   }
   return layer;
+}
+
+Setting default_setting(const Option& option) {
+  Given by_default{{}, "default"};
+  if (!option.default_text.empty()) by_default.values = {option.default_text};
+  return make_setting(option, by_default, true);
+}
+
+// A table [store.NAME].
+StoreConfig read_store(const TomlTable& table, const std::string& file) {
+  std::string place = fmt::format("{}:{}", file, table.line);
+  if (table.name == kLocalStore || table.name == kS3Store)
+    throw invalid_at(place, fmt::format("a store cannot be called '{}'", table.name),
+                     "that name is taken: local is the store of `dir`, s3 that of `s3_bucket`");
+  Layer layer = file_layer(table.entries, file, option_of_store_key);
+  StoreConfig store;
+  store.name = table.name;
+  for (const Option& option : option_table()) {
+    if (!is_of_a_store(option)) continue;
+    auto given = layer.find(&option);
+    store.settings[option.name] =
+        given == layer.end() ? default_setting(option) : make_setting(option, given->second, false);
+  }
+  store.is_bucket = store.given("s3_bucket");
+  if (store.is_bucket == store.given("dir"))
+    throw invalid_at(place,
+                     fmt::format("store {} needs either a bucket or a dir", shown(store.name)));
+  return store;
 }
 
 // Where in the file a database URL with a password stands.
@@ -222,6 +282,7 @@ void choose_one_database(std::vector<Layer>& layers) {
 
 Config Config::load(const Arguments& arguments, const Environment& environment) {
   Config config;
+  config.environment_ = environment;
   Layer flags = flags_layer(arguments);
   Layer variables = environment_layer(environment);
   config.file_ = locate_file(flags, environment, variables);
@@ -233,11 +294,14 @@ Config Config::load(const Arguments& arguments, const Environment& environment) 
   std::vector<std::string> passwords;
   find_passwords(top, passwords);
   std::map<std::string, Layer> sources;
-  for (const TomlSource& source : toml.sources) {
+  for (const TomlTable& source : toml.sources) {
     config.source_names_.push_back(source.name);
     sources[source.name] = file_layer(source.entries, config.file_);
     find_passwords(sources[source.name], passwords);
   }
+
+  std::vector<StoreConfig> stores;
+  for (const TomlTable& table : toml.stores) stores.push_back(read_store(table, config.file_));
 
   const Option* source_option = find_option("source");
   const Given* asked = nullptr;
@@ -272,13 +336,64 @@ Config Config::load(const Arguments& arguments, const Environment& environment) 
     for (const Layer& layer : layers)
       if (auto found = layer.find(&option); found != layer.end() && given == nullptr)
         given = &found->second;
-    Given by_default{{}, "default"};
-    if (!option.default_text.empty()) by_default.values = {option.default_text};
-    config.settings_.push_back(make_setting(option, given ? *given : by_default, given == nullptr));
+    config.settings_.push_back(given ? make_setting(option, *given, false)
+                                     : default_setting(option));
   }
+  config.choose_stores(std::move(stores));
   config.warn_about_file_mode(passwords);
   config.warn_about_overrides(url_in_source);
   return config;
+}
+
+const Setting& StoreConfig::setting(std::string_view option) const {
+  auto found = settings.find(option);
+  if (found == settings.end())
+    throw Error(ErrorCode::internal, fmt::format("a store has no option {}", option));
+  return found->second;
+}
+
+std::string StoreConfig::text(std::string_view option) const {
+  const Setting& found = setting(option);
+  return found.values.empty() ? std::string() : found.values.front();
+}
+
+// The source's own stores, the tables', and which of them are meant.
+void Config::choose_stores(std::vector<StoreConfig> tables) {
+  StoreConfig own;
+  for (const Setting& setting : settings_)
+    if (is_of_a_store(*setting.option)) own.settings[setting.option->name] = setting;
+  std::vector<StoreConfig> all = {own};
+  all.back().name = kLocalStore;
+  if (given("s3_bucket")) {
+    all.push_back(own);
+    all.back().name = kS3Store;
+    all.back().is_bucket = true;
+  }
+  for (StoreConfig& table : tables) all.push_back(std::move(table));
+  all_stores_ = std::move(all);
+
+  const Setting& wanted = setting("stores");
+  if (!wanted.given) stores_ = all_stores_;
+  for (const std::string& name : wanted.values) {
+    bool twice = std::any_of(stores_.begin(), stores_.end(),
+                             [&](const StoreConfig& store) { return store.name == name; });
+    if (!twice) stores_.push_back(store(name, wanted.origin));
+  }
+}
+
+std::vector<std::string> Config::store_names() const {
+  std::vector<std::string> names;
+  for (const StoreConfig& store : all_stores_) names.push_back(store.name);
+  return names;
+}
+
+const StoreConfig& Config::store(const std::string& name, const std::string& origin) const {
+  for (const StoreConfig& store : all_stores_)
+    if (store.name == name) return store;
+  throw invalid_at(
+      origin, fmt::format("there is no store {}{}", shown(name), did_you_mean(name, store_names())),
+      name == kS3Store ? "set S3_BACKUP_BUCKET (or s3_bucket in holdfast.toml)"
+                       : fmt::format("stores: {}", fmt::join(store_names(), ", ")));
 }
 
 const Setting& Config::setting(std::string_view name) const {

@@ -30,6 +30,19 @@ struct Setting {
   std::string origin;               // "--dir", "BACKUP_DIR", "holdfast.toml:3", "default"
 };
 
+// Where backups are kept: a folder or a bucket, and its settings. "local" and "s3" are the source's
+// own (BACKUP_DIR and the other rows of the option table's group "Stores"); others are tables
+// [store.NAME] with the same keys, without their "s3_".
+struct StoreConfig {
+  std::string name;
+  bool is_bucket = false;
+  std::map<std::string, Setting, std::less<>> settings;  // by the option's name
+
+  const Setting& setting(std::string_view option) const;
+  bool given(std::string_view option) const { return setting(option).given; }
+  std::string text(std::string_view option) const;  // "" if there is no value
+};
+
 class Config {
  public:
   // Throws Error(invalid).
@@ -56,6 +69,16 @@ class Config {
   // What is allowed and yet unwise, each with its next step. For people.
   const std::vector<std::string>& warnings() const { return warnings_; }
 
+  // The stores of the source, "local" first; with --store (or `stores`) only those, in that order.
+  const std::vector<StoreConfig>& stores() const { return stores_; }
+  // Those that are configured at all.
+  const std::vector<StoreConfig>& all_stores() const { return all_stores_; }
+  std::vector<std::string> store_names() const;
+  // By its name. Throws Error(invalid), said to come from `origin`, if there is none.
+  const StoreConfig& store(const std::string& name, const std::string& origin) const;
+  // The environment it was loaded from: AWS_* is for the SDK-like parts to read.
+  const Environment& environment() const { return environment_; }
+
   // Whether a database is configured for the source.
   bool has_database() const { return given("database_url") || given("database_url_file"); }
   // It, with its password. Reads the files that hold URL or password. Throws Error(invalid).
@@ -63,6 +86,7 @@ class Config {
 
  private:
   Config() = default;
+  void choose_stores(std::vector<StoreConfig> tables);
   void warn_about_file_mode(const std::vector<std::string>& places);
   void warn_about_overrides(const std::string& source_table_place);
 
@@ -70,6 +94,8 @@ class Config {
   std::string source_name_ = "default";
   std::vector<std::string> source_names_;
   bool source_chosen_by_name_ = false;
+  std::vector<StoreConfig> stores_, all_stores_;
+  Environment environment_;
   std::string file_;
   std::vector<std::string> warnings_;
 };

@@ -243,5 +243,46 @@ TEST(TomlFile, SurvivesWhatIsNoToml) {
   }
 }
 
+TEST_F(ConfigTest, StoresAreTheFolderTheBucketAndTables) {
+  auto names = [&](const std::vector<std::string>& words) {
+    std::vector<std::string> found;
+    Config config = load(words);
+    for (const StoreConfig& store : config.stores()) found.push_back(store.name);
+    return found;
+  };
+  EXPECT_THAT(names({"list"}), ElementsAre("local"));
+  environment_["S3_BACKUP_BUCKET"] = "care-backups";
+  EXPECT_THAT(names({"list"}), ElementsAre("local", "s3"));
+  write_toml("[store.offsite]\nbucket = 'far'\nregion = 'eu-west-1'\n[store.nas]\ndir = '/nas'\n");
+  EXPECT_THAT(names({"list"}), ElementsAre("local", "s3", "offsite", "nas"));
+  EXPECT_THAT(names({"list", "--store", "nas", "--store", "s3", "--store", "nas"}),
+              ElementsAre("nas", "s3"));
+  EXPECT_THAT(failure({"list", "--store", "ofsite"}), HasSubstr("did you mean 'offsite'?"));
+  environment_["HOLDFAST_STORES"] = "local,offsite";
+  EXPECT_THAT(names({"list"}), ElementsAre("local", "offsite"));
+
+  Config config = load({"list"});
+  EXPECT_FALSE(config.stores()[0].is_bucket);
+  EXPECT_EQ(config.stores()[0].text("dir"), "/var/backups/care-commons");
+  const StoreConfig& offsite = config.stores()[1];
+  EXPECT_TRUE(offsite.is_bucket);
+  EXPECT_EQ(offsite.text("s3_bucket"), "far");
+  EXPECT_EQ(offsite.text("s3_region"), "eu-west-1");
+  EXPECT_EQ(offsite.text("s3_storage_class"), "STANDARD_IA");
+  EXPECT_EQ(offsite.text("s3_prefix"), "backups");
+}
+
+TEST_F(ConfigTest, AStoreThatCannotBeIsRefusedWithItsPlace) {
+  write_toml("[store.offsite]\nregion = 'eu'\n");
+  EXPECT_THAT(failure({"list"}), HasSubstr("holdfast.toml:1: store 'offsite' needs either"));
+  write_toml("[store.offsite]\nbuckets = 'far'\n");
+  EXPECT_THAT(failure({"list"}), HasSubstr("holdfast.toml:2: unknown key 'buckets' of a store (did "
+                                           "you mean 'bucket'?)"));
+  write_toml("[store.local]\ndir = '/nas'\n");
+  EXPECT_THAT(failure({"list"}), HasSubstr("cannot be called 'local'"));
+  write_toml("store = 'nas'\n");
+  EXPECT_THAT(failure({"list"}), HasSubstr("as in [store.offsite]"));
+}
+
 }  // namespace
 }  // namespace holdfast

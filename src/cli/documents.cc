@@ -53,7 +53,9 @@ Json problems_json(const std::vector<Problem>& problems) {
   return list;
 }
 
-Json backup_json(const Backup& backup, const std::string& location) {
+// The copies' first one, and where all of them are.
+Json backup_json(const std::vector<BackupCopy>& copies) {
+  const Backup& backup = copies.front().backup;
   Json object = {{"id", backup.id}, {"kind", "dump"}};
   if (const auto& manifest = backup.manifest) {
     object["database"] = manifest->database;
@@ -72,8 +74,15 @@ Json backup_json(const Backup& backup, const std::string& location) {
     object["rows"] = nullptr;
     object["damaged"] = backup.damage;
   }
-  object["stores"] = Json::array({location});
+  object["stores"] = Json::array();
+  for (const BackupCopy& copy : copies) object["stores"].push_back(copy.location);
   object["proof"] = proof_json(backup.proof);
+  object["copies"] = Json::array();
+  for (const BackupCopy& copy : copies)
+    object["copies"].push_back({{"store", copy.store},
+                                {"location", copy.location},
+                                {"damaged", text_or_null(copy.backup.damage)},
+                                {"proof", proof_json(copy.backup.proof)}});
   object["held"] = false;
   return object;
 }
@@ -139,6 +148,7 @@ std::string backup_document(const std::vector<LegOutcome>& legs,
     for (const StoreOutcome& store : leg.stores) {
       Json outcome = {{"store", store.location}, {"status", store.error ? "failed" : "ok"}};
       add_error(outcome, store.error);
+      if (store.proof) outcome["proof"] = proof_json(store.proof);
       entry["stores"].push_back(outcome);
     }
     document["results"].push_back(entry);
@@ -149,24 +159,39 @@ std::string backup_document(const std::vector<LegOutcome>& legs,
   return dump(document);
 }
 
-std::string list_document(const std::vector<Backup>& backups, const std::string& location) {
+std::string list_document(const std::vector<std::vector<BackupCopy>>& backups) {
   Json document = {{"backups", Json::array()}};
-  for (const Backup& backup : backups) document["backups"].push_back(backup_json(backup, location));
+  for (const std::vector<BackupCopy>& copies : backups)
+    document["backups"].push_back(backup_json(copies));
   return dump(document);
 }
 
-std::string show_document(const Backup& backup, const std::string& location) {
-  Json document = {{"backup", backup_json(backup, location)}};
-  if (backup.manifest) document.update(manifest_json(*backup.manifest));
+std::string show_document(const std::vector<BackupCopy>& copies) {
+  Json document = {{"backup", backup_json(copies)}};
+  if (copies.front().backup.manifest)
+    document.update(manifest_json(*copies.front().backup.manifest));
   return dump(document);
 }
 
-std::string verify_document(const std::vector<VerifyReport>& reports, VerifyLevel level) {
+std::string copy_document(const std::string& id, const std::string& from, const std::string& to,
+                          uint64_t bytes, const std::optional<Proof>& proof, double seconds) {
+  return dump({{"ok", !proof || proof->ok},
+               {"id", id},
+               {"from", from},
+               {"to", to},
+               {"bytes", bytes},
+               {"proof", proof_json(proof)},
+               {"seconds", rounded(seconds)}});
+}
+
+std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLevel level) {
   bool ok = true;
   Json backups = Json::array();
-  for (const VerifyReport& report : reports) {
+  for (const VerifiedCopy& copy : verified) {
+    const VerifyReport& report = copy.report;
     ok = ok && report.ok();
     Json entry = {{"id", report.id},
+                  {"store", text_or_null(copy.store)},
                   {"ok", report.ok()},
                   {"verdict", verdict_name(report.verdict)},
                   {"problems", problems_json(report.problems)},

@@ -20,6 +20,7 @@ namespace holdfast {
 struct StoreOutcome {
   std::string location;
   std::optional<Error> error;
+  std::optional<Proof> proof;
 };
 
 // What became of a leg of a backup run. With an error and an id, the backup is there all the same.
@@ -37,9 +38,22 @@ struct LegOutcome {
 std::string error_document(const Error& error);
 std::string backup_document(const std::vector<LegOutcome>& legs,
                             const std::vector<std::string>& notes);
-std::string list_document(const std::vector<Backup>& backups, const std::string& location);
-std::string show_document(const Backup& backup, const std::string& location);
-std::string verify_document(const std::vector<VerifyReport>& reports, VerifyLevel level);
+// A backup as one store holds it; `store` is the store's name, `location` where that is.
+struct BackupCopy {
+  std::string store, location;
+  Backup backup;
+};
+// The copies of each backup; the first is the one to show.
+std::string list_document(const std::vector<std::vector<BackupCopy>>& backups);
+std::string show_document(const std::vector<BackupCopy>& copies);
+// What was verified where; `store` is empty for an archive that was named by its path.
+struct VerifiedCopy {
+  std::string store;
+  VerifyReport report;
+};
+std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLevel level);
+std::string copy_document(const std::string& id, const std::string& from, const std::string& to,
+                          uint64_t bytes, const std::optional<Proof>& proof, double seconds);
 std::string restore_document(const std::string& id, const RestoreReport& report,
                              const std::string& server, const std::string& safety_backup_id);
 std::string doctor_document(const std::vector<Finding>& findings);

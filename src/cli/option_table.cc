@@ -13,6 +13,7 @@ namespace {
 constexpr int64_t kJobsMax = 64;  // more connections than that harm the source
 
 const char* const kSourceGroup = "Source and store";
+const char* const kStoreGroup = "Stores";
 const char* const kBackupGroup = "Backup";
 const char* const kVerifyGroup = "Verify";
 const char* const kRestoreGroup = "Restore";
@@ -69,6 +70,15 @@ std::vector<CommandInfo> make_commands() {
        {"restore", "restore latest --table visits --database visits_check",
         "restore care_commons_2026-11-23T02-00-00-000Z --confirm care_commons",
         "restore ./pg_dump_made_this.dump --to postgresql://postgres@localhost/"}},
+      {kCopy,
+       "copy",
+       "ID|latest",
+       1,
+       "copy a backup to another store, and prove the copy",
+       "Copies archive, globals and manifest, byte for byte, from a store that holds the backup to "
+       "the store named by --to, and proves the copy. The archive is held against its manifest on "
+       "the way: damage is not copied.",
+       {"copy latest --to s3", "copy care_commons_2026-11-23T02-00-00-000Z --to offsite"}},
       {kDoctor,
        "doctor",
        "",
@@ -125,6 +135,92 @@ std::vector<Option> source_options() {
   };
 }
 
+std::vector<Option> store_options() {
+  using enum OptionKind;
+  constexpr unsigned kUsesStores = kBackup | kList | kShow | kVerify | kRestore | kDoctor | kPrune |
+                                   kHold | kUnhold | kCopy | kRecover;
+  return {
+      {"stores", "--store", "HOLDFAST_STORES", "stores", list, "NAME", "", kUsesStores, kStoreGroup,
+       "only these stores: local (dir), s3 (s3_bucket), or tables [store.NAME]; else all that are "
+       "configured; may be repeated, with commas in the environment"},
+      {"copy_to", "--to", "", "", text, "STORE", "", kCopy, kStoreGroup,
+       "the store that gets the copy"},
+      {"s3_bucket", "", "S3_BACKUP_BUCKET", "s3_bucket", text, "BUCKET", "", 0, kStoreGroup,
+       "the bucket that holds the backups, beside the folder"},
+      {"s3_prefix", "", "S3_BACKUP_PREFIX", "s3_prefix", text, "PREFIX", "backups", 0, kStoreGroup,
+       "what the keys of the backups begin with, before a slash; / for nothing"},
+      {"s3_endpoint", "", "AWS_ENDPOINT_URL_S3", "s3_endpoint", text, "URL", "", 0, kStoreGroup,
+       "the server of a bucket that is not Amazon's (MinIO, Ceph, R2, B2, Garage); else "
+       "AWS_ENDPOINT_URL"},
+      {"s3_region", "", "AWS_REGION", "s3_region", text, "REGION", "", 0, kStoreGroup,
+       "the bucket's region; else AWS_DEFAULT_REGION, the profile's, or us-east-1"},
+      {"s3_addressing",
+       "",
+       "",
+       "s3_addressing",
+       choice,
+       "HOW",
+       "auto",
+       0,
+       kStoreGroup,
+       "where the bucket's name goes in a URL: into the path or the host's name; auto: the path, "
+       "if "
+       "s3_endpoint is set",
+       {"auto", "path", "host"}},
+      {"s3_storage_class", "", "", "s3_storage_class", text, "CLASS", "STANDARD_IA", 0, kStoreGroup,
+       "the storage class of archives; none: the bucket's own default"},
+      {"s3_sse",
+       "",
+       "",
+       "s3_sse",
+       choice,
+       "HOW",
+       "AES256",
+       0,
+       kStoreGroup,
+       "how the server encrypts at rest; none: as the bucket is set up",
+       {"AES256", "aws:kms", "none"}},
+      {"s3_kms_key", "", "", "s3_kms_key", text, "KEY", "", 0, kStoreGroup,
+       "the key of aws:kms; else the account's"},
+      {"s3_object_lock",
+       "",
+       "",
+       "s3_object_lock",
+       choice,
+       "MODE",
+       "none",
+       0,
+       kStoreGroup,
+       "lock objects until retention lets go of them (needs a bucket with Object Lock)",
+       {"none", "governance", "compliance"}},
+      {"s3_parallel",
+       "",
+       "",
+       "s3_parallel",
+       number,
+       "N",
+       "4",
+       0,
+       kStoreGroup,
+       "how many parts of an object are under way at once",
+       {},
+       1,
+       32},
+      {"s3_profile", "", "AWS_PROFILE", "s3_profile", text, "NAME", "", 0, kStoreGroup,
+       "the profile of ~/.aws/config and ~/.aws/credentials"},
+      {"s3_ca_file", "", "AWS_CA_BUNDLE", "s3_ca_file", text, "FILE", "", 0, kStoreGroup,
+       "certificates to trust instead of the system's"},
+      {"aws_access_key_id", "", "AWS_ACCESS_KEY_ID", "", secret, "ID", "", 0, kStoreGroup,
+       "login of the bucket; without it the usual chain is asked: profile, web identity, "
+       "container, "
+       "instance (docs/s3.md)"},
+      {"aws_secret_access_key", "", "AWS_SECRET_ACCESS_KEY", "", secret, "KEY", "", 0, kStoreGroup,
+       "login of the bucket"},
+      {"aws_session_token", "", "AWS_SESSION_TOKEN", "", secret, "TOKEN", "", 0, kStoreGroup,
+       "goes with temporary logins"},
+  };
+}
+
 std::vector<Option> backup_options() {
   using enum OptionKind;
   return {
@@ -153,7 +249,7 @@ std::vector<Option> backup_options() {
        number,
        "N",
        "0",
-       kBackup | kVerify | kRestore,
+       kBackup | kVerify | kRestore | kCopy,
        kBackupGroup,
        "parallel connections and workers; 0: one per core, from 2 to 8",
        {},
@@ -190,9 +286,9 @@ std::vector<Option> backup_options() {
        choice,
        "LEVEL",
        "deep",
-       kBackup,
+       kBackup | kCopy,
        kBackupGroup,
-       "how the new backup is proven",
+       "how the new backup or copy is proven",
        {"none", "quick", "deep", "restore"}},
       {"lock_timeout",
        "--lock-timeout",
@@ -208,7 +304,7 @@ std::vector<Option> backup_options() {
        1,
        86400},
       {"scratch_dir", "--scratch-dir", "HOLDFAST_SCRATCH_DIR", "scratch_dir", text, "FOLDER", "",
-       kBackup | kVerify, kBackupGroup,
+       kBackup | kVerify | kCopy, kBackupGroup,
        "where the scratch server of the level restore keeps its data; else $TMPDIR or /tmp"},
   };
 }
@@ -277,14 +373,6 @@ std::vector<Option> later_options() {
        "the Neon project whose branches are backed up"},
       {"neon_api_host", "", "NEON_API_HOST", "neon_api_host", text, "URL",
        "https://console.neon.tech/api/v2", 0, kLaterGroup, "where the Neon API is"},
-      {"s3_bucket", "", "S3_BACKUP_BUCKET", "s3_bucket", text, "BUCKET", "", 0, kLaterGroup,
-       "the bucket that gets a copy of each dump: the S3 store is not in this version yet; if this "
-       "is "
-       "set, the dump is kept locally and the run ends with exit code 3"},
-      {"aws_access_key_id", "", "AWS_ACCESS_KEY_ID", "", secret, "ID", "", 0, kLaterGroup,
-       "login of the bucket"},
-      {"aws_secret_access_key", "", "AWS_SECRET_ACCESS_KEY", "", secret, "KEY", "", 0, kLaterGroup,
-       "login of the bucket"},
       {"retention_days",
        "",
        "BACKUP_RETENTION_DAYS",
@@ -335,8 +423,8 @@ const std::vector<CommandInfo>& command_table() {
 const std::vector<Option>& option_table() {
   static const std::vector<Option> table = [] {
     std::vector<Option> all;
-    for (auto make : {source_options, backup_options, verify_and_restore_options, output_options,
-                      later_options})
+    for (auto make : {source_options, store_options, backup_options, verify_and_restore_options,
+                      output_options, later_options})
       for (Option& option : make()) all.push_back(std::move(option));
     return all;
   }();

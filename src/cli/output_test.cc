@@ -133,12 +133,15 @@ TEST(Documents, AListWithADamagedBackup) {
   Backup bad;
   bad.id = "care_2026-11-22T02-00-00-000Z";
   bad.damage = "its bytes do not match";
-  Json backups = Json::parse(list_document({good, bad}, "/backups"))["backups"];
+  Json backups =
+      Json::parse(list_document({{{"local", "/backups", good}, {"s3", "s3://b/backups", good}},
+                                 {{"local", "/backups", bad}}}))["backups"];
   ASSERT_EQ(backups.size(), 2u);
   EXPECT_EQ(backups[0]["kind"], "dump");
   EXPECT_EQ(backups[0]["database"], "care");
   EXPECT_EQ(backups[0]["bytes"], 9);
-  EXPECT_EQ(backups[0]["stores"], Json::array({"/backups"}));
+  EXPECT_EQ(backups[0]["stores"], Json::array({"/backups", "s3://b/backups"}));
+  EXPECT_EQ(backups[0]["copies"][1]["store"], "s3");
   EXPECT_EQ(backups[0]["held"], false);
   EXPECT_TRUE(backups[0]["proof"].is_null());
   EXPECT_EQ(backups[1]["database"], "care");
@@ -152,16 +155,18 @@ TEST(Documents, AVerificationWithOneProblemIsNotOk) {
   bad.id = "b", bad.verdict = Verdict::fail;
   bad.problems.push_back({"here", "that"});
   bad.tables.push_back({"public.t", 3, false});
-  Json document = Json::parse(verify_document({good, bad}, VerifyLevel::deep));
+  Json document = Json::parse(verify_document({{"local", good}, {"s3", bad}}, VerifyLevel::deep));
   EXPECT_EQ(document["ok"], false);
   EXPECT_EQ(document["level"], "deep");
+  EXPECT_EQ(document["backups"][1]["store"], "s3");
   EXPECT_EQ(document["backups"][0]["ok"], true);
   EXPECT_EQ(document["backups"][1]["problems"][0]["where"], "here");
   EXPECT_EQ(document["backups"][1]["tables"][0]["rows"], 3);
   EXPECT_EQ(document["policy"]["ok"], true);
   bad.verdict = Verdict::inconclusive;
-  EXPECT_EQ(Json::parse(verify_document({good, bad}, VerifyLevel::deep))["ok"], false);
-  EXPECT_EQ(Json::parse(verify_document({good}, VerifyLevel::quick))["ok"], true);
+  EXPECT_EQ(Json::parse(verify_document({{"local", good}, {"s3", bad}}, VerifyLevel::deep))["ok"],
+            false);
+  EXPECT_EQ(Json::parse(verify_document({{"local", good}}, VerifyLevel::quick))["ok"], true);
 }
 
 TEST(RestoredName, FitsPostgresAndCutsNoCharacter) {

@@ -46,6 +46,8 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_restore(context);
     case kDoctor:
       return command_doctor(context);
+    case kCopy:
+      return command_copy(context);
     case kConfig:
       return command_config(context);
     case kVersion:

@@ -79,23 +79,25 @@ std::vector<TomlEntry> read_table(const toml::table& table) {
   return entries;
 }
 
-std::vector<TomlSource> read_sources(const toml::node& node, const std::string& name) {
+// The tables of [source.NAME] or [store.NAME].
+std::vector<TomlTable> read_tables(const toml::node& node, const std::string& name,
+                                   const std::string& kind, const std::string& example) {
   const toml::table* table = node.as_table();
   if (table == nullptr)
-    throw at_line(name, line_of(node), "source must be a table with a name, as in [source.care]");
-  std::vector<TomlSource> sources;
+    throw at_line(name, line_of(node),
+                  fmt::format("{} must be a table with a name, as in [{}]", kind, example));
+  std::vector<TomlTable> tables;
   for (auto&& [key, value] : *table) {
     const toml::table* keys = value.as_table();
     if (keys == nullptr)
-      throw at_line(
-          name, key.source().begin.line,
-          fmt::format("'{}' in [source] belongs into a table with a name, as in [source.care]",
-                      printable(key.str(), 60)));
-    sources.push_back({std::string(key.str()), key.source().begin.line, read_table(*keys)});
+      throw at_line(name, key.source().begin.line,
+                    fmt::format("'{}' in [{}] belongs into a table with a name, as in [{}]",
+                                printable(key.str(), 60), kind, example));
+    tables.push_back({std::string(key.str()), key.source().begin.line, read_table(*keys)});
   }
-  std::stable_sort(sources.begin(), sources.end(),
-                   [](const TomlSource& a, const TomlSource& b) { return a.line < b.line; });
-  return sources;
+  std::stable_sort(tables.begin(), tables.end(),
+                   [](const TomlTable& a, const TomlTable& b) { return a.line < b.line; });
+  return tables;
 }
 
 }  // namespace
@@ -108,8 +110,12 @@ TomlFile parse_toml(std::string_view text, const std::string& name) {
     throw at_line(name, error.source().begin.line, printable(error.description(), 200));
   }
   TomlFile file;
-  if (const toml::node* sources = root.get("source")) file.sources = read_sources(*sources, name);
+  if (const toml::node* node = root.get("source"))
+    file.sources = read_tables(*node, name, "source", "source.care");
+  if (const toml::node* node = root.get("store"))
+    file.stores = read_tables(*node, name, "store", "store.offsite");
   root.erase("source");
+  root.erase("store");
   file.entries = read_table(root);
   return file;
 }

@@ -1,7 +1,8 @@
 // holdfast.toml as a flat list of keys with their lines, so that toml++ stays in one file and the
 // rest can say `holdfast.toml:12: …`.
 //
-// Allowed are keys at the top level and in tables [source.NAME]; which keys, config.cc knows. Pure.
+// Allowed are keys at the top level and in tables [source.NAME] and [store.NAME]; which keys,
+// config.cc knows. Pure.
 // Bounded by the reader: a file is at most kTomlBytesMax.
 #pragma once
 
@@ -24,15 +25,15 @@ struct TomlEntry {
   unsigned line = 0;
 };
 
-struct TomlSource {
-  std::string name;
+struct TomlTable {
+  std::string name;  // "care" of [source.care]
   unsigned line = 0;
   std::vector<TomlEntry> entries;
 };
 
 struct TomlFile {
-  std::vector<TomlEntry> entries;   // of the top level
-  std::vector<TomlSource> sources;  // in the order of the file
+  std::vector<TomlEntry> entries;          // of the top level
+  std::vector<TomlTable> sources, stores;  // in the order of the file
 };
 
 // Throws Error(invalid), `<name>:<line>: …`, for what is not TOML or not of this shape. The message

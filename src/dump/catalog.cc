@@ -155,38 +155,6 @@ std::string without_suffix(const std::string& wanted) {
   return wanted;
 }
 
-std::string choose_id(const std::vector<std::string>& ids, const std::string& said,
-                      const std::string& location, const std::string& database) {
-  if (ids.empty()) {
-    std::string of = database.empty() ? "" : fmt::format(" of database {}", printable(database));
-    throw Error(ErrorCode::not_found, fmt::format("there is no backup{} in {}", of, location),
-                "make one with: holdfast backup");
-  }
-  if (said == "latest") return newest_id(ids);
-  std::string wanted = without_suffix(said);
-  if (std::find(ids.begin(), ids.end(), wanted) != ids.end()) return wanted;
-  std::vector<std::string> matches;
-  if (!wanted.empty())
-    std::copy_if(ids.begin(), ids.end(), std::back_inserter(matches), [&](const std::string& id) {
-      return id.starts_with(wanted) || id.ends_with(wanted);
-    });
-  if (matches.size() == 1) return matches[0];
-  if (matches.empty()) {
-    std::string near = nearest_word(wanted, ids);
-    throw Error(ErrorCode::not_found,
-                fmt::format("there is no backup '{}' in {}", printable(said), location),
-                near.empty() ? "holdfast list shows those that are there"
-                             : fmt::format("did you mean {}?", near));
-  }
-  std::string some;
-  for (size_t i = 0; i < std::min(matches.size(), kNamedMatchesMax); ++i)
-    some += (i == 0 ? "" : ", ") + matches[i];
-  if (matches.size() > kNamedMatchesMax) some += ", …";
-  throw Error(ErrorCode::invalid,
-              fmt::format("'{}' stands for {} backups", printable(said), matches.size()),
-              "name one of them: " + some);
-}
-
 // --- after a crash ---
 
 // The size of an object, or nothing if it is not there.
@@ -242,9 +210,45 @@ std::vector<Backup> list_backups(ObjectStore& store, const std::string& database
   return backups;
 }
 
+std::vector<std::string> list_backup_ids(ObjectStore& store, const std::string& database) {
+  return take_inventory(store, database).ids;
+}
+
+std::string choose_backup_id(const std::vector<std::string>& ids, const std::string& said,
+                             const std::string& where, const std::string& database) {
+  if (ids.empty()) {
+    std::string of = database.empty() ? "" : fmt::format(" of database {}", printable(database));
+    throw Error(ErrorCode::not_found, fmt::format("there is no backup{} in {}", of, where),
+                "make one with: holdfast backup");
+  }
+  if (said == "latest") return newest_id(ids);
+  std::string wanted = without_suffix(said);
+  if (std::find(ids.begin(), ids.end(), wanted) != ids.end()) return wanted;
+  std::vector<std::string> matches;
+  if (!wanted.empty())
+    std::copy_if(ids.begin(), ids.end(), std::back_inserter(matches), [&](const std::string& id) {
+      return id.starts_with(wanted) || id.ends_with(wanted);
+    });
+  if (matches.size() == 1) return matches[0];
+  if (matches.empty()) {
+    std::string near = nearest_word(wanted, ids);
+    throw Error(ErrorCode::not_found,
+                fmt::format("there is no backup '{}' in {}", printable(said), where),
+                near.empty() ? "holdfast list shows those that are there"
+                             : fmt::format("did you mean {}?", near));
+  }
+  std::string some;
+  for (size_t i = 0; i < std::min(matches.size(), kNamedMatchesMax); ++i)
+    some += (i == 0 ? "" : ", ") + matches[i];
+  if (matches.size() > kNamedMatchesMax) some += ", …";
+  throw Error(ErrorCode::invalid,
+              fmt::format("'{}' stands for {} backups", printable(said), matches.size()),
+              "name one of them: " + some);
+}
+
 Backup find_backup(ObjectStore& store, const std::string& database, const std::string& id) {
   Inventory inventory = take_inventory(store, database);
-  std::string chosen = choose_id(inventory.ids, id, store.location(), database);
+  std::string chosen = choose_backup_id(inventory.ids, id, store.location(), database);
   std::optional<Backup> backup = read_backup(store, inventory, chosen);
   if (!backup)
     throw Error(ErrorCode::not_found, fmt::format("backup {} has just been removed", chosen),

@@ -38,6 +38,13 @@ struct Backup {
 // A store that cannot be read throws; a manifest that cannot is damage.
 std::vector<Backup> list_backups(ObjectStore& store, const std::string& database);
 
+// The ids of the backups that have a manifest, sound or not, in no order. `database` empty: all.
+std::vector<std::string> list_backup_ids(ObjectStore& store, const std::string& database);
+
+// What `said` means among `ids`, as find_backup does; `where` is for its errors.
+std::string choose_backup_id(const std::vector<std::string>& ids, const std::string& said,
+                             const std::string& where, const std::string& database);
+
 // By id, by the name of one of its objects, by a unique beginning or end of an id, or "latest" (by
 // the time in the names). Throws Error(not_found) with the nearest id as hint, Error(invalid) if
 // several match. Reads one manifest only. The backup found may be a damaged one.

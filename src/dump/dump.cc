@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 #include "base/workers.h"
-#include "dump/catalog.h"
+#include "dump/claim.h"
 #include "dump/fingerprint.h"
 #include "dump/globals.h"
 #include "dump/large_objects.h"
@@ -57,53 +57,6 @@ Codec codec_for(const DumpOptions& options, const ArchiveHeader& header) {
   return *options.codec;
 }
 
-// The claim on a backup's names while it is being made: what a crash leaves under them is known to
-// be ours and unfinished. See docs/format/store.md.
-class Claim {
- public:
-  Claim(ObjectStore& store, const std::string& id, const std::string& machine)
-      : store_(store), id_(id) {
-    // What stands there already is not ours to remove, should this run fail.
-    for (const std::string& name : {archive_name(id), globals_name(id), manifest_name(id)})
-      if (stands(name))
-        throw Error(ErrorCode::exists, name + " exists already in " + store.location(),
-                    "run the backup again: its name holds the time");
-    write_object(store_, claim_name(id_), as_bytes(claim_content(id_, machine)));
-  }
-  Claim(const Claim&) = delete;
-  Claim& operator=(const Claim&) = delete;
-  // Failed: nothing of this backup stays. What cannot be removed now, the next run will.
-  ~Claim() {
-    if (kept_) return;
-    try {
-      store_.remove(archive_name(id_));
-      store_.remove(globals_name(id_));
-      store_.remove(claim_name(id_));
-    } catch (const Error&) {
-    }
-  }
-  // The manifest stands: the backup counts.
-  void keep() {
-    kept_ = true;
-    store_.remove(claim_name(id_));
-  }
-
- private:
-  bool stands(const std::string& name) const {
-    try {
-      store_.head(name);
-      return true;
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::not_found) return false;
-      throw;
-    }
-  }
-
-  ObjectStore& store_;
-  std::string id_;
-  bool kept_ = false;
-};
-
 // One run: its steps in order, with what they hand to each other.
 class DumpRun {
  public:
@@ -125,7 +78,9 @@ class DumpRun {
     codec_ = codec_for(options_, schema.toc().header);
     describe_archive(schema.toc());
 
-    Claim claim(store_, manifest_.id, options_.machine);
+    Claim claim(
+        store_, manifest_.id, options_.machine,
+        {manifest_name(manifest_.id), archive_name(manifest_.id), globals_name(manifest_.id)});
     write_archive(session, tools, schema);
     write_globals(tools);
     manifest_.finished_at = run_.clock.now();

@@ -23,7 +23,7 @@ class Preflight {
  public:
   Preflight(const DumpOptions& options, const Run& run) : options_(options), run_(run) {}
 
-  std::vector<Finding> check(ObjectStore* store) {
+  PreflightReport check(std::span<ObjectStore* const> stores) {
     attempt("connection", [&] { check_connection(); });
     attempt("client version", [&] { check_client(); });
     if (connection_) {
@@ -34,8 +34,11 @@ class Preflight {
       attempt("clock", [&] { check_clock(); });
       attempt("size", [&] { measure(); });
     }
-    if (store != nullptr) attempt("store", [&] { check_store(*store); });
-    return std::move(findings_);
+    for (size_t i = 0; i < stores.size(); ++i) {
+      attempt("store", [&] { check_store(*stores[i]); });
+      findings_.back().store = i;
+    }
+    return {std::move(findings_), archive_bytes_};
   }
 
  private:
@@ -295,16 +298,21 @@ class Preflight {
 
 }  // namespace
 
-std::vector<Finding> preflight(const DumpOptions& options, ObjectStore* store, const Run& run) {
-  return Preflight(options, run).check(store);
+PreflightReport preflight(const DumpOptions& options, std::span<ObjectStore* const> stores,
+                          const Run& run) {
+  return Preflight(options, run).check(stores);
 }
 
-void require_preflight(const std::vector<Finding>& findings, const Run& run) {
+void require_preflight(const std::vector<Finding>& findings, size_t stores, const Run& run) {
   for (const Finding& finding : findings)
     if (finding.level == FindingLevel::note)
       run.log.warning(finding.message + (finding.hint.empty() ? "" : " (" + finding.hint + ")"));
+  auto unwritable = static_cast<size_t>(
+      std::count_if(findings.begin(), findings.end(), [](const Finding& finding) {
+        return finding.store && finding.level == FindingLevel::failure;
+      }));
   for (const Finding& finding : findings)
-    if (finding.level == FindingLevel::failure)
+    if (finding.level == FindingLevel::failure && (!finding.store || unwritable == stores))
       throw Error(finding.code, finding.check + ": " + finding.message, finding.hint);
 }
 

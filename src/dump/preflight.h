@@ -2,6 +2,8 @@
 // of it; `backup` refuses to start on a failure.
 #pragma once
 
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,12 @@ struct Finding {
   std::string message;                   // what was found
   std::string hint;                      // the next step; empty when ok
   ErrorCode code = ErrorCode::internal;  // of a failure: what `backup` throws it as
+  std::optional<size_t> store{};         // the number of the store it is about
+};
+
+struct PreflightReport {
+  std::vector<Finding> findings;
+  uint64_t archive_bytes_expected = 0;  // a generous estimate; 0: unknown
 };
 
 // All checks, each on its own: one that fails does not keep the others from being made.
@@ -26,11 +34,13 @@ struct Finding {
 // shares sessions is found by its behaviour), encrypted, to a standby; client major ≥ server major;
 // row security (a login that would see only part of a table); tables, sequences and large objects
 // that the login may not read; extensions that a restore will need; clock of server and machine;
-// store writable and space enough for the estimated size. Rows and rights are looked at for what
-// `options` would dump, as far as pg_dump's patterns can be foreseen.
-std::vector<Finding> preflight(const DumpOptions& options, ObjectStore* store, const Run& run);
+// every store writable and space enough for the estimated size. Rows and rights are looked at for
+// what `options` would dump, as far as pg_dump's patterns can be foreseen.
+PreflightReport preflight(const DumpOptions& options, std::span<ObjectStore* const> stores,
+                          const Run& run);
 
-// Throws the first failure as an Error; logs the notes.
-void require_preflight(const std::vector<Finding>& findings, const Run& run);
+// Throws the first failure as an Error; logs the notes. With several stores, those that cannot be
+// written are no failure as long as one can.
+void require_preflight(const std::vector<Finding>& findings, size_t stores, const Run& run);
 
 }  // namespace holdfast

@@ -30,7 +30,7 @@ TEST_F(PreflightTest, NotesAreSaidAndTheFirstFailureIsThrown) {
       {FindingLevel::failure, "row security", "hidden rows", "BYPASSRLS", ErrorCode::denied},
       {FindingLevel::failure, "store", "disk full", "free some", ErrorCode::unavailable}};
   try {
-    require_preflight(findings, run_);
+    require_preflight(findings, 1, run_);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::denied);
@@ -45,7 +45,7 @@ TEST_F(PreflightTest, AnUnreachableServerIsOneFailureAmongTheOtherChecks) {
   DumpOptions options;  // port 1 of this machine, where nothing listens
   options.source = Conninfo::parse("host=127.0.0.1 port=1 user=ann dbname=care password=SECRET");
   options.client_folder = "/nonexistent";
-  std::vector<Finding> findings = preflight(options, nullptr, run_);
+  std::vector<Finding> findings = preflight(options, {}, run_).findings;
   ASSERT_EQ(findings.size(), 2u);
   EXPECT_EQ(findings[0].check, "connection");
   EXPECT_EQ(findings[0].code, ErrorCode::unavailable);
@@ -61,7 +61,7 @@ TEST_F(PreflightTest, AnUnreachableServerIsOneFailureAmongTheOtherChecks) {
 TEST_F(PreflightTest, StopsWhenTheUserAsks) {
   stop_.request_stop();
   try {
-    preflight(DumpOptions(), nullptr, run_);
+    preflight(DumpOptions(), {}, run_);
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::cancelled);

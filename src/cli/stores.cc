@@ -1,0 +1,215 @@
+#include "cli/stores.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <functional>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "cli/backups.h"
+#include "dump/names.h"
+#include "seal/sha256.h"
+#include "store/local_store.h"
+
+namespace holdfast {
+namespace {
+
+constexpr const char* kLockName = ".holdfast.lock";
+constexpr size_t kMachineDigits = 16;
+constexpr uint64_t kMachineIdBytesMax = 4096;
+
+std::string without_trailing_slashes(std::string folder) {
+  while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
+  return folder;
+}
+
+std::string variable(const Config& config, const char* name) {
+  auto found = config.environment().find(name);
+  return found == config.environment().end() ? std::string() : found->second;
+}
+
+// Where this user's runs keep what they must know of each other and no store can hold.
+std::string state_folder(const Config& config) {
+  if (std::string state = variable(config, "XDG_STATE_HOME"); !state.empty())
+    return state + "/holdfast";
+  if (std::string home = variable(config, "HOME"); !home.empty())
+    return home + "/.local/state/holdfast";
+  return fmt::format("/tmp/holdfast-{}", ::getuid());
+}
+
+std::string short_hash(const std::string& text) {
+  return sha256_hex(as_bytes(text)).substr(0, kMachineDigits);
+}
+
+OpenStore open_bucket(const StoreConfig& store, const Config&, const Run&) {
+  throw Error(ErrorCode::unsupported,
+              fmt::format("store {}: the S3 store is not merged", store.name));
+}
+
+OpenStore open_folder(const StoreConfig& config) {
+  std::string folder = without_trailing_slashes(config.text("dir"));
+  if (folder.find("://") != std::string::npos)
+    throw Error(
+        ErrorCode::invalid,
+        fmt::format("{}: '{}' is not a folder", config.setting("dir").origin, printable(folder)),
+        "a bucket is named by S3_BACKUP_BUCKET (or a table [store.NAME] with bucket = …)");
+  return {config.name, folder, make_local_store(folder)};
+}
+
+// Runs `ask` for every store. One that fails is a warning, unless all do.
+void ask_all(const std::vector<OpenStore>& stores, const Run& run,
+             const std::function<void(size_t)>& ask) {
+  std::optional<Error> first;
+  size_t failures = 0;
+  for (size_t i = 0; i < stores.size(); ++i) {
+    try {
+      ask(i);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      ++failures;
+      if (!first) first = error;
+      if (stores.size() > 1)
+        run.log.warning(fmt::format("store {} is left out: {}{}", stores[i].name, error.what(),
+                                    error.hint().empty() ? "" : " (" + error.hint() + ")"));
+    }
+  }
+  if (first && failures == stores.size()) throw Error(*first);
+}
+
+UtcTime time_of(const Located& located) {
+  const Backup& backup = located.backup();
+  return backup.manifest ? backup.manifest->created_at : parse_backup_id(located.id)->at;
+}
+
+}  // namespace
+
+OpenStore open_store(const StoreConfig& store, const Config& config, const Run& run) {
+  return store.is_bucket ? open_bucket(store, config, run) : open_folder(store);
+}
+
+std::vector<OpenStore> open_stores(const Config& config, const Run& run) {
+  config.require_source();
+  std::vector<OpenStore> stores;
+  for (const StoreConfig& store : config.stores()) stores.push_back(open_store(store, config, run));
+  return stores;
+}
+
+OpenStore open_store(const Config& config, const std::string& name, const Run& run) {
+  config.require_source();
+  return open_store(config.store(name, "--to"), config, run);
+}
+
+std::string locations_of(const std::vector<OpenStore>& stores) {
+  std::string all;
+  for (const OpenStore& store : stores)
+    all += (all.empty() ? "" : " or ") + store.store->location();
+  return all;
+}
+
+std::vector<ObjectStore*> pointers(const std::vector<OpenStore>& stores) {
+  std::vector<ObjectStore*> all;
+  for (const OpenStore& store : stores) all.push_back(store.store.get());
+  return all;
+}
+
+std::string machine_name(const Config& config) {
+  constexpr size_t kHostBytesMax = 256;
+  char host[kHostBytesMax] = {};
+  ::gethostname(host, sizeof host - 1);
+  std::string id;
+  for (const char* file : {"/etc/machine-id", "/var/lib/dbus/machine-id"})
+    if (id.empty() && file_exists(file)) id = read_file(file, kMachineIdBytesMax);
+  return short_hash(
+      fmt::format("holdfast\n{}\n{}\n{}\n{}", host, trim(id), ::getuid(), state_folder(config)));
+}
+
+ReapScope StoreLock::reap_scope(const OpenStore& store, const Config& config, const Clock& clock) {
+  return {store.folder.empty() ? machine_name(config) : "", clock.now()};
+}
+
+StoreLock::StoreLock(const std::vector<OpenStore>& stores, const Config& config, const Run& run) {
+  for (const OpenStore& store : stores) {
+    std::string folder = store.folder.empty() ? state_folder(config) : store.folder;
+    std::string name = store.folder.empty()
+                           ? fmt::format("bucket-{}.lock", short_hash(store.store->location()))
+                           : kLockName;
+    // A folder that cannot be made is that store's failure, not the others': it is met again when
+    // the store is written to.
+    try {
+      make_folders(folder);
+    } catch (const Error&) {
+      if (stores.size() == 1) throw;
+      continue;
+    }
+    locks_.push_back(std::make_unique<FileLock>(folder + "/" + name, store.store->location()));
+  }
+  ask_all(stores, run, [&](size_t i) {
+    for (const std::string& line :
+         reap_crashed_runs(*stores[i].store, reap_scope(stores[i], config, run.clock)))
+      run.log.info(stores.size() > 1 ? stores[i].name + ": " + line : line);
+  });
+}
+
+const Copy& Located::best() const {
+  auto sound = std::find_if(copies.begin(), copies.end(),
+                            [](const Copy& copy) { return copy.backup.manifest.has_value(); });
+  return sound == copies.end() ? copies.front() : *sound;
+}
+
+std::vector<BackupCopy> copies_of(const Located& located, const std::vector<OpenStore>& stores) {
+  std::vector<BackupCopy> copies;
+  auto add = [&](const Copy& copy) {
+    const OpenStore& store = stores[copy.store];
+    copies.push_back({store.name, store.store->location(), copy.backup});
+  };
+  add(located.best());
+  for (const Copy& copy : located.copies)
+    if (&copy != &located.best()) add(copy);
+  return copies;
+}
+
+std::vector<Located> list_everywhere(const std::vector<OpenStore>& stores,
+                                     const std::string& database, const Run& run) {
+  std::map<std::string, Located> by_id;
+  ask_all(stores, run, [&](size_t i) {
+    for (Backup& backup : list_backups(*stores[i].store, database)) {
+      Located& located = by_id[backup.id];
+      located.id = backup.id;
+      located.copies.push_back({i, std::move(backup)});
+    }
+  });
+  std::vector<Located> all;
+  for (auto& [id, located] : by_id) all.push_back(std::move(located));
+  std::sort(all.begin(), all.end(), [](const Located& a, const Located& b) {
+    return std::pair(time_of(a), a.id) > std::pair(time_of(b), b.id);
+  });
+  return all;
+}
+
+Located find_everywhere(const std::vector<OpenStore>& stores, const Config& config,
+                        const std::string& said, const Run& run) {
+  std::string database = said == "latest" ? configured_database(config) : std::string();
+  std::vector<std::set<std::string>> held(stores.size());
+  std::set<std::string> ids;
+  ask_all(stores, run, [&](size_t i) {
+    for (const std::string& id : list_backup_ids(*stores[i].store, database)) {
+      held[i].insert(id);
+      ids.insert(id);
+    }
+  });
+  Located located;
+  located.id = choose_backup_id({ids.begin(), ids.end()}, said, locations_of(stores), database);
+  ask_all(stores, run, [&](size_t i) {
+    if (held[i].count(located.id) > 0)
+      located.copies.push_back({i, find_backup(*stores[i].store, "", located.id)});
+  });
+  if (located.copies.empty())
+    throw Error(ErrorCode::not_found, fmt::format("backup {} has just been removed", located.id),
+                "holdfast list shows those that are there");
+  return located;
+}
+
+}  // namespace holdfast

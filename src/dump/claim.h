@@ -1,0 +1,34 @@
+// The claim on a backup's names while its objects are being written: what a crash leaves under them
+// is then known to be ours and unfinished (docs/format/store.md). The next run clears it
+// (catalog.h, reap_crashed_runs).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "store/object_store.h"
+
+namespace holdfast {
+
+class Claim {
+ public:
+  // Writes the claim. `names` are the objects that will be written under it, the manifest first:
+  // undoing goes in this order, so that what is left of a backup never counts. Throws Error(exists)
+  // if one of them is there already: what stands there is not ours to remove, should this run fail.
+  Claim(ObjectStore& store, const std::string& id, const std::string& machine,
+        std::vector<std::string> names);
+  Claim(const Claim&) = delete;
+  Claim& operator=(const Claim&) = delete;
+  // Not kept: nothing of this backup stays. What cannot be removed now, the next run will.
+  ~Claim();
+  // The manifest stands: the backup counts.
+  void keep();
+
+ private:
+  ObjectStore& store_;
+  std::string id_;
+  std::vector<std::string> names_;
+  bool kept_ = false;
+};
+
+}  // namespace holdfast
