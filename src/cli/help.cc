@@ -188,6 +188,7 @@ std::string configuration_reference() {
       "NAME`\n"
       "chooses; without any, the top level and the environment describe a source called "
       "`default`.\n"
+      "Tables `[store.NAME]` are further stores: docs/stores.md.\n"
       "Unknown keys, wrong types and values out of range are errors that name the line (exit code "
       "2).\n"
       "\n"

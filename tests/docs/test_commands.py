@@ -20,8 +20,7 @@ import harness  # noqa: E402
 
 FENCE = re.compile(r"^```(.*)$")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-PAGES = ("README.md", "docs/backup.md", "docs/verify.md", "docs/restore.md", "docs/troubleshooting.md",
-         "docs/configuration.md")
+PAGES = ("README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")))
 
 
 class Block:
