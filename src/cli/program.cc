@@ -50,6 +50,10 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_copy(context);
     case kConfig:
       return command_config(context);
+    case kPrune:
+    case kHold:
+    case kUnhold:
+    case kRecover:
     case kVersion:
     case kHelp:
     case kEveryCommand:
