@@ -29,7 +29,7 @@ function(holdfast_unit_tests)
     if(tests)
       add_executable(${layer}_test ${tests})
       target_link_libraries(${layer}_test PRIVATE holdfast_${layer} GTest::gmock GTest::gtest
-                            GTest::gtest_main)
+                            GTest::gtest_main rapidcheck)
       add_test(NAME unit_${layer} COMMAND ${layer}_test --gtest_brief=1)
       set_tests_properties(unit_${layer} PROPERTIES TIMEOUT 300)
     endif()

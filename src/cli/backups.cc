@@ -32,6 +32,13 @@ VerifyOptions verify_options(const Config& config, VerifyLevel level) {
   return options;
 }
 
+RetentionPolicy retention_policy(const Config& config) {
+  RetentionPolicy policy;
+  policy.days = static_cast<int>(config.number("retention_days"));
+  policy.months = static_cast<int>(config.number("retention_months"));
+  return policy;
+}
+
 std::string configured_database(const Config& config) {
   return config.has_database() ? config.source_conninfo().dbname() : std::string();
 }

@@ -11,6 +11,7 @@
 #include "dump/catalog.h"
 #include "dump/dump.h"
 #include "dump/verify.h"
+#include "policy/retention.h"
 #include "store/local_store.h"
 
 namespace holdfast {
@@ -21,6 +22,8 @@ VerifyOptions verify_options(const Config& config, VerifyLevel level);
 
 // The database whose backups "latest" means: that of the source, or "" (all) if none is configured.
 std::string configured_database(const Config& config);
+
+RetentionPolicy retention_policy(const Config& config);
 
 // An archive that was named by its path.
 struct ArchiveFile {

@@ -36,6 +36,9 @@ int command_show(CommandContext& context);
 int command_verify(CommandContext& context);
 int command_restore(CommandContext& context);
 int command_doctor(CommandContext& context);
+int command_prune(CommandContext& context);
+int command_hold(CommandContext& context);
+int command_unhold(CommandContext& context);
 int command_copy(CommandContext& context);
 int command_config(CommandContext& context);
 // Needs no configuration, so that it works where that is broken.

@@ -114,6 +114,31 @@ std::optional<Error> error_of(const std::vector<OpenStore>& stores,
                first->hint());
 }
 
+// Retention, once everything else went well: the new backup stands proven in every store.
+void prune_stores(CommandContext& context, const std::vector<OpenStore>& stores,
+                  const std::string& database, LegOutcome& leg) {
+  for (size_t i = 0; i < stores.size(); ++i) {
+    ObjectStore& store = *stores[i].store;
+    try {
+      PrunePlan plan = plan_prune(store, list_backups(store, database),
+                                  retention_policy(context.config), context.run.clock.now());
+      apply_prune(store, plan, machine_name(context.config), context.run);
+      for (const PruneEntry& entry : plan.entries)
+        if (entry.decision.action == RetentionAction::remove) {
+          leg.stores[i].removed.push_back(entry.decision.id);
+          context.output.line(fmt::format("removed {} from {}: {}", entry.decision.id,
+                                          stores[i].name, entry.decision.reason));
+        }
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      leg.error = Error(ErrorCode::partial,
+                        fmt::format("the backup is safe, but retention failed in store {}: {}",
+                                    stores[i].name, error.what()),
+                        "holdfast prune takes it up again");
+    }
+  }
+}
+
 void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, LegOutcome& leg) {
   const Config& config = context.config;
   DumpOptions options = dump_options(config, config.source_conninfo());
@@ -139,7 +164,7 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, Le
 
   bool prove_it = config.text("verify") != "none";
   for (size_t i = 0; i < stores.size(); ++i) {
-    leg.stores.push_back({stores[i].store->location(), mirror.error_of(i), std::nullopt});
+    leg.stores.push_back({stores[i].store->location(), mirror.error_of(i), std::nullopt, {}});
     if (leg.stores.back().error) {
       clear_leftovers(context, stores[i]);
       continue;
@@ -153,6 +178,8 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, Le
   }
   if (!prove_it) context.output.line("not proven (--verify none)");
   leg.error = error_of(stores, leg.stores);
+  if (prove_it && !leg.error && !config.flag("no_prune"))
+    prune_stores(context, stores, manifest.database, leg);
 }
 
 LegOutcome dump_leg(CommandContext& context) {

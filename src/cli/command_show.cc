@@ -52,6 +52,11 @@ void show_manifest(Output& output, const std::vector<BackupCopy>& copies) {
     excluded += (excluded.empty() ? "" : ", ") + what;
   show_field(output, "extensions", extensions);
   show_field(output, "left out", excluded);
+  for (const BackupCopy& copy : copies)
+    if (copy.backup.hold) {
+      show_field(output, "held", copy.backup.hold->text());
+      break;
+    }
   show_copies(output, copies);
   show_field(
       output, "contents",

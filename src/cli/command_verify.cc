@@ -100,6 +100,20 @@ void show_report(Output& output, const VerifiedCopy& copy) {
   output.verdict(report.ok(), report.closing_line());
 }
 
+// Whether the stores are as retention and schedule want them. Only the configured database's
+// backups count, if there is one; an archive that was named by its path is in no store.
+std::vector<PolicyProblem> policy_problems(CommandContext& context,
+                                           const std::vector<VerifiedCopy>& verified) {
+  if (!verified.empty() && verified.front().store.empty()) return {};
+  std::vector<OpenStore> stores = open_stores(context.config, context.run);
+  std::vector<StoreInventory> inventories;
+  for (const OpenStore& store : stores) inventories.push_back({store.name, {}});
+  for (Located& located : list_everywhere(stores, configured_database(context.config), context.run))
+    for (Copy& copy : located.copies)
+      inventories[copy.store].backups.push_back(std::move(copy.backup));
+  return check_policy(inventories, retention_policy(context.config), context.run.clock.now());
+}
+
 }  // namespace
 
 int command_verify(CommandContext& context) {
@@ -107,7 +121,8 @@ int command_verify(CommandContext& context) {
   std::vector<VerifiedCopy> verified =
       verify_what_was_said(context, verify_options(context.config, level));
   context.console.finish_phase();
-  context.output.document(verify_document(verified, level));
+  std::vector<PolicyProblem> policy = policy_problems(context, verified);
+  context.output.document(verify_document(verified, level, policy));
   for (const VerifiedCopy& copy : verified) show_report(context.output, copy);
 
   auto count = [&](int code) {
@@ -118,8 +133,11 @@ int command_verify(CommandContext& context) {
   if (verified.size() > 1)
     context.output.line(fmt::format("{} proven, {} damaged, {} inconclusive", count(kExitDone),
                                     count(kExitDamage), count(kExitFailed)));
+  for (const PolicyProblem& problem : policy)
+    context.output.verdict(false, fmt::format("POLICY {}: {}", problem.where, problem.what));
   if (count(kExitDamage) > 0) return kExitDamage;
-  return count(kExitFailed) > 0 ? kExitFailed : kExitDone;
+  if (count(kExitFailed) > 0) return kExitFailed;
+  return policy.empty() ? kExitDone : kExitViolation;
 }
 
 }  // namespace holdfast

@@ -53,6 +53,10 @@ Json problems_json(const std::vector<Problem>& problems) {
   return list;
 }
 
+Json hold_json(const Hold& hold) {
+  return {{"reason", hold.reason}, {"by", text_or_null(hold.by)}, {"at", format_rfc3339(hold.at)}};
+}
+
 // The copies' first one, and where all of them are.
 Json backup_json(const std::vector<BackupCopy>& copies) {
   const Backup& backup = copies.front().backup;
@@ -83,7 +87,11 @@ Json backup_json(const std::vector<BackupCopy>& copies) {
                                 {"location", copy.location},
                                 {"damaged", text_or_null(copy.backup.damage)},
                                 {"proof", proof_json(copy.backup.proof)}});
-  object["held"] = false;
+  const std::optional<Hold>* hold = &backup.hold;
+  for (const BackupCopy& copy : copies)
+    if (copy.backup.hold) hold = &copy.backup.hold;
+  object["held"] = hold->has_value();
+  if (*hold) object["hold"] = hold_json(**hold);
   return object;
 }
 
@@ -149,6 +157,7 @@ std::string backup_document(const std::vector<LegOutcome>& legs,
       Json outcome = {{"store", store.location}, {"status", store.error ? "failed" : "ok"}};
       add_error(outcome, store.error);
       if (store.proof) outcome["proof"] = proof_json(store.proof);
+      if (!store.removed.empty()) outcome["removed"] = store.removed;
       entry["stores"].push_back(outcome);
     }
     document["results"].push_back(entry);
@@ -184,7 +193,48 @@ std::string copy_document(const std::string& id, const std::string& from, const 
                {"seconds", rounded(seconds)}});
 }
 
-std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLevel level) {
+std::string prune_document(const std::vector<PrunedStore>& stores, bool dry_run) {
+  Json list = Json::array();
+  bool blocked = false;
+  for (const PrunedStore& store : stores) {
+    Json kept = Json::array(), removed = Json::array(), not_yet = Json::array();
+    for (const PruneEntry& entry : store.plan.entries) {
+      Json item = {{"id", entry.decision.id},
+                   {"database", entry.database},
+                   {"bytes", entry.bytes},
+                   {"reason", entry.decision.reason}};
+      switch (entry.decision.action) {
+        case RetentionAction::keep:
+          kept.push_back(item);
+          break;
+        case RetentionAction::remove:
+          removed.push_back(item);
+          break;
+        case RetentionAction::not_yet:
+          not_yet.push_back(item);
+          break;
+      }
+    }
+    blocked = blocked || !store.plan.blocked.empty();
+    list.push_back({{"store", store.store},
+                    {"location", store.location},
+                    {"blocked", store.plan.blocked},
+                    {"kept", kept},
+                    {"removed", removed},
+                    {"not_yet", not_yet}});
+  }
+  return dump({{"ok", !blocked}, {"dry_run", dry_run}, {"stores", list}});
+}
+
+std::string hold_document(const std::string& id, const std::optional<Hold>& hold,
+                          const std::vector<std::string>& stores) {
+  Json document = {{"id", id}, {"held", hold.has_value()}, {"stores", stores}};
+  if (hold) document["hold"] = hold_json(*hold);
+  return dump(document);
+}
+
+std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLevel level,
+                            const std::vector<PolicyProblem>& policy) {
   bool ok = true;
   Json backups = Json::array();
   for (const VerifiedCopy& copy : verified) {
@@ -204,11 +254,13 @@ std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLev
       entry["tables"].push_back({{"name", table.name}, {"rows", table.rows}, {"ok", table.ok}});
     backups.push_back(entry);
   }
-  // No rule is evaluated in this version, so none can be violated.
-  return dump({{"ok", ok},
+  Json problems = Json::array();
+  for (const PolicyProblem& problem : policy)
+    problems.push_back({{"where", problem.where}, {"what", problem.what}});
+  return dump({{"ok", ok && policy.empty()},
                {"level", verify_level_name(level)},
                {"backups", backups},
-               {"policy", {{"ok", true}, {"problems", Json::array()}}}});
+               {"policy", {{"ok", policy.empty()}, {"problems", problems}}}});
 }
 
 std::string restore_document(const std::string& id, const RestoreReport& report,

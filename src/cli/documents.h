@@ -14,6 +14,7 @@
 #include "dump/preflight.h"
 #include "dump/restore.h"
 #include "dump/verify.h"
+#include "policy/prune.h"
 
 namespace holdfast {
 
@@ -21,6 +22,7 @@ struct StoreOutcome {
   std::string location;
   std::optional<Error> error;
   std::optional<Proof> proof;
+  std::vector<std::string> removed;  // by retention: ids
 };
 
 // What became of a leg of a backup run. With an error and an id, the backup is there all the same.
@@ -51,7 +53,16 @@ struct VerifiedCopy {
   std::string store;
   VerifyReport report;
 };
-std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLevel level);
+std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLevel level,
+                            const std::vector<PolicyProblem>& policy);
+struct PrunedStore {
+  std::string store, location;
+  PrunePlan plan;
+};
+std::string prune_document(const std::vector<PrunedStore>& stores, bool dry_run);
+// After hold or unhold: the stores where it was done.
+std::string hold_document(const std::string& id, const std::optional<Hold>& hold,
+                          const std::vector<std::string>& stores);
 std::string copy_document(const std::string& id, const std::string& from, const std::string& to,
                           uint64_t bytes, const std::optional<Proof>& proof, double seconds);
 std::string restore_document(const std::string& id, const RestoreReport& report,

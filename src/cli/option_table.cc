@@ -15,6 +15,7 @@ constexpr int64_t kJobsMax = 64;  // more connections than that harm the source
 const char* const kSourceGroup = "Source and store";
 const char* const kStoreGroup = "Stores";
 const char* const kBackupGroup = "Backup";
+const char* const kRetentionGroup = "Retention";
 const char* const kVerifyGroup = "Verify";
 const char* const kRestoreGroup = "Restore";
 const char* const kOutputGroup = "Everywhere";
@@ -79,6 +80,34 @@ std::vector<CommandInfo> make_commands() {
        "the store named by --to, and proves the copy. The archive is held against its manifest on "
        "the way: damage is not copied.",
        {"copy latest --to s3", "copy care_commons_2026-11-23T02-00-00-000Z --to offsite"}},
+      {kPrune,
+       "prune",
+       "",
+       0,
+       "remove what retention no longer keeps",
+       "Keeps every backup of the last retention_days, then one a month for retention_months, "
+       "never "
+       "fewer than 7 days' worth, always the last proven one and those that are held; says of each "
+       "why it stays or goes. Nothing goes while the newest backup is not proven. `backup` does "
+       "the "
+       "same after its proof.",
+       {"prune --dry-run", "prune --store s3 --json"}},
+      {kHold,
+       "hold",
+       "ID",
+       1,
+       "keep a backup whatever retention says",
+       "Writes a hold with its reason beside the backup, in every store that has it. Nothing "
+       "removes "
+       "it until unhold.",
+       {"hold care_commons_2026-11-23T02-00-00-000Z --reason 'audit 2026'"}},
+      {kUnhold,
+       "unhold",
+       "ID",
+       1,
+       "lift a hold",
+       "Lifts the hold of a backup, in every store that has it. The next prune decides about it.",
+       {"unhold care_commons_2026-11-23T02-00-00-000Z"}},
       {kDoctor,
        "doctor",
        "",
@@ -309,6 +338,44 @@ std::vector<Option> backup_options() {
   };
 }
 
+std::vector<Option> retention_options() {
+  using enum OptionKind;
+  return {
+      {"retention_days",
+       "",
+       "BACKUP_RETENTION_DAYS",
+       "retention_days",
+       number,
+       "DAYS",
+       "30",
+       0,
+       kRetentionGroup,
+       "for how many days every backup is kept",
+       {},
+       1,
+       36500},
+      {"retention_months",
+       "",
+       "MONTHLY_RETENTION_MONTHS",
+       "retention_months",
+       number,
+       "MONTHS",
+       "12",
+       0,
+       kRetentionGroup,
+       "for how many months one backup a month is kept",
+       {},
+       0,
+       1200},
+      {"no_prune", "--no-prune", "", "no_prune", flag, "", "", kBackup, kRetentionGroup,
+       "remove nothing after the backup"},
+      {"dry_run", "--dry-run", "", "", flag, "", "", kPrune, kRetentionGroup,
+       "only say what would be done"},
+      {"reason", "--reason", "", "", text, "TEXT", "", kHold, kRetentionGroup,
+       "why the backup is held"},
+  };
+}
+
 std::vector<Option> verify_and_restore_options() {
   using enum OptionKind;
   return {
@@ -373,32 +440,6 @@ std::vector<Option> later_options() {
        "the Neon project whose branches are backed up"},
       {"neon_api_host", "", "NEON_API_HOST", "neon_api_host", text, "URL",
        "https://console.neon.tech/api/v2", 0, kLaterGroup, "where the Neon API is"},
-      {"retention_days",
-       "",
-       "BACKUP_RETENTION_DAYS",
-       "retention_days",
-       number,
-       "DAYS",
-       "30",
-       0,
-       kLaterGroup,
-       "for how long every backup is kept; nothing is deleted in this version",
-       {},
-       1,
-       36500},
-      {"retention_months",
-       "",
-       "MONTHLY_RETENTION_MONTHS",
-       "retention_months",
-       number,
-       "MONTHS",
-       "12",
-       0,
-       kLaterGroup,
-       "for how long one backup a month is kept; nothing is deleted in this version",
-       {},
-       0,
-       1200},
       {"encryption_key", "", "BACKUP_ENCRYPTION_KEY", "", secret, "KEY", "", 0, kLaterGroup,
        "the original script read it and encrypted nothing; `backup` refuses to run while it is "
        "set, so "
@@ -423,8 +464,8 @@ const std::vector<CommandInfo>& command_table() {
 const std::vector<Option>& option_table() {
   static const std::vector<Option> table = [] {
     std::vector<Option> all;
-    for (auto make : {source_options, store_options, backup_options, verify_and_restore_options,
-                      output_options, later_options})
+    for (auto make : {source_options, store_options, backup_options, retention_options,
+                      verify_and_restore_options, output_options, later_options})
       for (Option& option : make()) all.push_back(std::move(option));
     return all;
   }();

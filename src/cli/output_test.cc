@@ -155,7 +155,8 @@ TEST(Documents, AVerificationWithOneProblemIsNotOk) {
   bad.id = "b", bad.verdict = Verdict::fail;
   bad.problems.push_back({"here", "that"});
   bad.tables.push_back({"public.t", 3, false});
-  Json document = Json::parse(verify_document({{"local", good}, {"s3", bad}}, VerifyLevel::deep));
+  Json document =
+      Json::parse(verify_document({{"local", good}, {"s3", bad}}, VerifyLevel::deep, {}));
   EXPECT_EQ(document["ok"], false);
   EXPECT_EQ(document["level"], "deep");
   EXPECT_EQ(document["backups"][1]["store"], "s3");
@@ -164,9 +165,10 @@ TEST(Documents, AVerificationWithOneProblemIsNotOk) {
   EXPECT_EQ(document["backups"][1]["tables"][0]["rows"], 3);
   EXPECT_EQ(document["policy"]["ok"], true);
   bad.verdict = Verdict::inconclusive;
-  EXPECT_EQ(Json::parse(verify_document({{"local", good}, {"s3", bad}}, VerifyLevel::deep))["ok"],
-            false);
-  EXPECT_EQ(Json::parse(verify_document({{"local", good}}, VerifyLevel::quick))["ok"], true);
+  EXPECT_EQ(
+      Json::parse(verify_document({{"local", good}, {"s3", bad}}, VerifyLevel::deep, {}))["ok"],
+      false);
+  EXPECT_EQ(Json::parse(verify_document({{"local", good}}, VerifyLevel::quick, {}))["ok"], true);
 }
 
 TEST(RestoredName, FitsPostgresAndCutsNoCharacter) {

@@ -46,13 +46,16 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_restore(context);
     case kDoctor:
       return command_doctor(context);
+    case kPrune:
+      return command_prune(context);
+    case kHold:
+      return command_hold(context);
+    case kUnhold:
+      return command_unhold(context);
     case kCopy:
       return command_copy(context);
     case kConfig:
       return command_config(context);
-    case kPrune:
-    case kHold:
-    case kUnhold:
     case kRecover:
     case kVersion:
     case kHelp:

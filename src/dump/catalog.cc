@@ -94,6 +94,7 @@ std::optional<Proof> proof_that_counts(const std::vector<Proof>& proofs) {
 struct Inventory {
   std::vector<std::string> ids;  // of backups with a manifest
   std::multimap<std::string, std::pair<std::string, ProofName>> proofs;  // id → object, its parts
+  std::set<std::string> held;                                            // ids
 };
 
 Inventory take_inventory(ObjectStore& store, const std::string& database) {
@@ -103,6 +104,8 @@ Inventory take_inventory(ObjectStore& store, const std::string& database) {
       inventory.proofs.emplace(proof->id, std::pair(object.name, *proof));
       continue;
     }
+    if (std::optional<std::string> held = id_of(object.name, kHoldSuffix))
+      inventory.held.insert(*held);
     std::optional<std::string> id = id_of(object.name, kManifestSuffix);
     if (id && (database.empty() || parse_backup_id(*id)->database == database))
       inventory.ids.push_back(*id);
@@ -132,6 +135,7 @@ std::optional<Backup> read_backup(ObjectStore& store, const Inventory& inventory
     if (auto proof = read_proof(store, it->second.first, it->second.second))
       proofs.push_back(*proof);
   backup.proof = proof_that_counts(proofs);
+  if (inventory.held.count(id) > 0) backup.hold = read_hold(store, id);
   return backup;
 }
 
@@ -167,19 +171,30 @@ std::optional<uint64_t> size_of(ObjectStore& store, const std::string& name) {
   }
 }
 
+// The objects that are named after a backup, but for its claim: archive and manifest, proofs, hold.
+std::vector<ObjectInfo> objects_of(ObjectStore& store, const std::string& id) {
+  std::vector<ObjectInfo> objects;
+  for (const ObjectInfo& object : store.list(id + ".")) {
+    std::optional<ProofName> proof = parse_proof_name(object.name);
+    bool ours = proof && proof->id == id;
+    for (std::string_view suffix : {kArchiveSuffix, kGlobalsSuffix, kManifestSuffix, kHoldSuffix})
+      ours = ours || id_of(object.name, suffix) == id;
+    if (ours) objects.push_back(object);
+  }
+  return objects;
+}
+
 // The claim goes last: as long as it is there, the next run takes up what this one left.
 void reap_claim(ObjectStore& store, const std::string& id, std::vector<std::string>& lines) {
   if (size_of(store, manifest_name(id))) {
     lines.push_back(fmt::format("removed {}: its backup is complete", claim_name(id)));
   } else {
-    for (const std::string& name : {archive_name(id), globals_name(id)}) {
-      std::optional<uint64_t> bytes = size_of(store, name);
-      if (!bytes) continue;
-      store.remove(name);
-      lines.push_back(fmt::format("removed {} ({}) of a backup that was never finished", name,
-                                  human_bytes(*bytes)));
+    for (const ObjectInfo& object : objects_of(store, id)) {
+      store.remove(object.name);
+      lines.push_back(fmt::format("removed {} ({}) of a backup that is not complete", object.name,
+                                  human_bytes(object.bytes)));
     }
-    lines.push_back(fmt::format("removed {}: its backup was never finished", claim_name(id)));
+    lines.push_back(fmt::format("removed {}: its backup is not complete", claim_name(id)));
   }
   store.remove(claim_name(id));
 }
@@ -283,6 +298,20 @@ void record_proof(ObjectStore& store, const std::string& id, const Proof& proof)
 
 std::string claim_content(const std::string& id, const std::string& machine) {
   return fmt::format("{}\nmachine {}\n", id, machine);
+}
+
+void remove_backup(ObjectStore& store, const std::string& id, const std::string& machine) {
+  std::vector<ObjectInfo> objects = objects_of(store, id);
+  write_object(store, claim_name(id), as_bytes(claim_content(id, machine)));
+  try {
+    store.remove(manifest_name(id));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::denied) store.remove(claim_name(id));
+    throw;
+  }
+  for (const ObjectInfo& object : objects)
+    if (object.name != manifest_name(id)) store.remove(object.name);
+  store.remove(claim_name(id));
 }
 
 std::vector<std::string> reap_crashed_runs(ObjectStore& store, const ReapScope& scope) {

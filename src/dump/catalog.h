@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/run.h"
+#include "dump/hold.h"
 #include "dump/manifest.h"
 #include "store/object_store.h"
 
@@ -32,6 +33,7 @@ struct Backup {
   std::optional<Manifest> manifest;  // empty: damaged
   std::string damage;                // why it is empty
   std::optional<Proof> proof;        // the one that counts, see below
+  std::optional<Hold> hold{};
 };
 
 // Newest first (by the manifest's time; damaged ones by their name's). `database` empty: all.
@@ -62,6 +64,11 @@ struct ReapScope {
   UtcTime now{};
 };
 constexpr std::chrono::hours kClaimLifetime{7 * 24};  // no dump takes longer
+
+// Removes a backup: its manifest first, so that what is left no longer counts, then all that is
+// named after it. A crash in between leaves a claim, and the next run takes the rest. Throws
+// Error(denied) if the store has it locked; then it is as before.
+void remove_backup(ObjectStore& store, const std::string& id, const std::string& machine);
 
 // Clears what crashed runs left: half-written objects, and what a claim names that never got its
 // manifest. Only with the run lock held. Returns lines that say what was removed.

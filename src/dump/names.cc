@@ -89,6 +89,9 @@ std::string manifest_name(const std::string& id) {
 std::string globals_name(const std::string& id) {
   return fmt::format("{}{}", id, kGlobalsSuffix);
 }
+std::string hold_name(const std::string& id) {
+  return fmt::format("{}{}", id, kHoldSuffix);
+}
 std::string claim_name(const std::string& id) {
   return fmt::format("{}{}", id, kClaimSuffix);
 }

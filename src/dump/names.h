@@ -1,6 +1,6 @@
 // The names of a dump's objects, made and parsed in one place:
 //   <database>_<YYYY-MM-DDTHH-MM-SS-mmmZ>.dump            the archive
-//   ….manifest.json   ….globals.sql   ….claim   ….proof-<level>-<time>.json
+//   ….manifest.json   ….globals.sql   ….claim   ….hold.json   ….proof-<level>-<time>.json
 // Names stay what operators' scripts expect. Characters of the database's name that a store's name
 // cannot hold are written as %XX, and read back; there is one spelling for each name, and whatever
 // is spelt otherwise is not ours. The rules are in docs/format/store.md.
@@ -18,6 +18,7 @@ constexpr std::string_view kArchiveSuffix = ".dump";
 constexpr std::string_view kManifestSuffix = ".manifest.json";
 constexpr std::string_view kGlobalsSuffix = ".globals.sql";
 constexpr std::string_view kClaimSuffix = ".claim";
+constexpr std::string_view kHoldSuffix = ".hold.json";
 
 // Throws Error(invalid) if the database's name is empty or too long for a file's name.
 std::string backup_id(const std::string& database, UtcTime at);
@@ -29,6 +30,7 @@ std::string archive_name(const std::string& id);
 std::string manifest_name(const std::string& id);
 std::string globals_name(const std::string& id);
 std::string claim_name(const std::string& id);
+std::string hold_name(const std::string& id);
 std::string proof_name(const std::string& id, const std::string& level, UtcTime at);
 
 struct BackupId {

@@ -1,0 +1,77 @@
+// holdfast hold, holdfast unhold: keeps a backup whatever retention says, until somebody lifts it.
+#include <fmt/format.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include "base/text.h"
+#include "cli/backups.h"
+#include "cli/command.h"
+#include "cli/documents.h"
+#include "cli/stores.h"
+
+namespace holdfast {
+namespace {
+
+// "anna@db1": who holds it.
+std::string user_and_host() {
+  constexpr size_t kBufferBytes = 16 << 10, kHostBytesMax = 256;
+  std::vector<char> buffer(kBufferBytes);
+  struct passwd entry, *found = nullptr;
+  ::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found);
+  char host[kHostBytesMax] = {};
+  ::gethostname(host, sizeof host - 1);
+  std::string user = found != nullptr ? found->pw_name : std::to_string(::getuid());
+  return printable(fmt::format("{}@{}", user, host));
+}
+
+Located find_argument(CommandContext& context, const std::vector<OpenStore>& stores,
+                      const char* command) {
+  if (context.arguments.empty())
+    throw Error(ErrorCode::invalid, fmt::format("{}: which backup?", command),
+                "name its id: holdfast list");
+  return find_everywhere(stores, context.config, context.arguments.front(), context.run);
+}
+
+}  // namespace
+
+int command_hold(CommandContext& context) {
+  std::string reason = context.config.text("reason");
+  if (reason.empty())
+    throw Error(ErrorCode::invalid, "hold: why?", "say the reason: --reason 'audit 2026'");
+  std::vector<OpenStore> stores = open_stores(context.config, context.run);
+  Located located = find_argument(context, stores, "hold");
+  Hold hold{reason, user_and_host(), context.run.clock.now()};
+  std::vector<std::string> held_in;
+  for (const Copy& copy : located.copies) {
+    if (copy.backup.hold) continue;
+    put_hold(*stores[copy.store].store, located.id, hold);
+    held_in.push_back(stores[copy.store].name);
+  }
+  if (held_in.empty())
+    throw Error(ErrorCode::exists,
+                fmt::format("{} is held already: {}", located.id,
+                            located.copies.front().backup.hold->text()),
+                "lift that hold first: holdfast unhold");
+  context.output.document(hold_document(located.id, hold, held_in));
+  for (const std::string& store : held_in)
+    context.output.line(fmt::format("held {} in {}: {}", located.id, store, hold.text()));
+  return kExitDone;
+}
+
+int command_unhold(CommandContext& context) {
+  std::vector<OpenStore> stores = open_stores(context.config, context.run);
+  Located located = find_argument(context, stores, "unhold");
+  std::vector<std::string> lifted_in;
+  for (const Copy& copy : located.copies)
+    if (remove_hold(*stores[copy.store].store, located.id))
+      lifted_in.push_back(stores[copy.store].name);
+  if (lifted_in.empty())
+    throw Error(ErrorCode::not_found, fmt::format("{} is not held", located.id),
+                "holdfast show says whether a backup is");
+  context.output.document(hold_document(located.id, std::nullopt, lifted_in));
+  for (const std::string& store : lifted_in)
+    context.output.line(fmt::format("lifted the hold of {} in {}", located.id, store));
+  return kExitDone;
+}
+
+}  // namespace holdfast
