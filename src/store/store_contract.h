@@ -34,6 +34,12 @@ inline std::string patterned_bytes(size_t size, uint32_t seed = 1) {
 template <typename Fixture>
 class StoreContract : public testing::Test {
  protected:
+  // A fixture that needs a server from outside says so by a static `missing()`.
+  void SetUp() override {
+    if constexpr (requires { Fixture::missing(); }) {
+      if (Fixture::missing()) GTEST_SKIP() << "no server is named for it";
+    }
+  }
   ObjectStore& store() { return fixture_.store(); }
 
   void put(const std::string& name, std::string_view content) {
