@@ -20,6 +20,10 @@ struct SlistDeleter {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
 using Slist = std::unique_ptr<curl_slist, SlistDeleter>;
+struct EasyDeleter {
+  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+using Easy = std::unique_ptr<CURL, EasyDeleter>;
 
 // One request on its way: what libcurl's callbacks read and fill.
 struct Exchange {
@@ -128,7 +132,6 @@ Error failure(CURLcode code, const Exchange& exchange, const char* detail) {
       return Error(ErrorCode::invalid, fmt::format("the authorities' file: {}", what),
                    "name a readable PEM file (AWS_CA_BUNDLE)");
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
       return Error(ErrorCode::invalid, fmt::format("'{}' is no address to send to: {}", host, what),
                    "an endpoint looks like https://s3.example.org");
     case CURLE_OUT_OF_MEMORY:
@@ -141,17 +144,14 @@ Error failure(CURLcode code, const Exchange& exchange, const char* detail) {
 
 class CurlClient final : public HttpClient {
  public:
-  explicit CurlClient(const CurlOptions& options) : options_(options), easy_(curl_easy_init()) {
-    if (easy_ == nullptr) throw std::bad_alloc();
-  }
-  ~CurlClient() override { curl_easy_cleanup(easy_); }
-  CurlClient(const CurlClient&) = delete;
-  CurlClient& operator=(const CurlClient&) = delete;
+  explicit CurlClient(const CurlOptions& options) : options_(options), easy_(curl_easy_init()) {}
 
   HttpResponse send(const HttpRequest& request) override {
     Exchange exchange{request, options_.stop, {}};
     if (exchange.stopped()) throw Error(ErrorCode::cancelled, "interrupted");
-    curl_easy_reset(easy_);  // options only: the connection stays
+    check(request);
+    if (!easy_) throw std::bad_alloc();
+    curl_easy_reset(easy_.get());  // options only: the connection stays
     char detail[CURL_ERROR_SIZE] = "";
     set(CURLOPT_ERRORBUFFER, detail);
     set_rules(request);
@@ -159,18 +159,32 @@ class CurlClient final : public HttpClient {
     Slist headers = header_list(request);
     set(CURLOPT_HTTPHEADER, headers.get());
     set_method(request);
-    CURLcode code = curl_easy_perform(easy_);
-    if (code != CURLE_OK) throw failure(code, exchange, detail);
-    return std::move(exchange.response);
+    CURLcode code = curl_easy_perform(easy_.get());
+    if (code == CURLE_OK) return std::move(exchange.response);
+    // After some failures (a name that is not found) libcurl 7.88 refuses options: start afresh.
+    easy_.reset(curl_easy_init());
+    throw failure(code, exchange, detail);
   }
 
  private:
   template <typename Value>
   void set(CURLoption option, Value value) {
-    CURLcode code = curl_easy_setopt(easy_, option, value);
+    CURLcode code = curl_easy_setopt(easy_.get(), option, value);
     if (code != CURLE_OK)
-      throw Error(ErrorCode::internal, fmt::format("this libcurl cannot do what is needed ({})",
-                                                   curl_easy_strerror(code)));
+      throw Error(ErrorCode::internal,
+                  fmt::format("this libcurl cannot do what is needed ({}: {})",
+                              static_cast<int>(option), curl_easy_strerror(code)));
+  }
+
+  static void check(const HttpRequest& request) {
+    if (!request.url.starts_with("http://") && !request.url.starts_with("https://"))
+      throw Error(ErrorCode::invalid,
+                  fmt::format("'{}' is no address to send to", host_of(request.url)),
+                  "an endpoint looks like https://s3.example.org");
+    for (const auto& [name, value] : request.headers)
+      if (name.find_first_of("\r\n") != std::string::npos ||
+          value.find_first_of("\r\n") != std::string::npos)
+        throw Error(ErrorCode::invalid, "a header cannot have a line break");
   }
 
   void set_rules(const HttpRequest& request) {
@@ -219,9 +233,6 @@ class CurlClient final : public HttpClient {
     };
     bool has_type = false;
     for (const auto& [name, value] : request.headers) {
-      if (name.find_first_of("\r\n") != std::string::npos ||
-          value.find_first_of("\r\n") != std::string::npos)
-        throw Error(ErrorCode::invalid, "a header cannot have a line break");
       add(value.empty() ? name + ";" : name + ": " + value);
       has_type = has_type || name == "content-type";
     }
@@ -244,8 +255,8 @@ class CurlClient final : public HttpClient {
     }
   }
 
-  const CurlOptions& options_;
-  CURL* easy_;
+  const CurlOptions options_;
+  Easy easy_;
 };
 
 class CurlTransport final : public HttpTransport {
