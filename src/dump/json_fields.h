@@ -1,6 +1,6 @@
 // Reading the members of a parsed JSON document strictly: every one is there, of the right type and
 // within its bound, or Error(corrupt) names it. Members that are not asked for are ignored: later
-// versions may add some. Included only by the two files that parse documents (a heavy header).
+// versions may add some. Included only by the files that parse documents (a heavy header).
 #pragma once
 
 #include <fmt/format.h>

@@ -1,0 +1,139 @@
+// The commands, as usage and help show them. The options are in option_table.cc.
+#include "cli/option_table.h"
+
+namespace holdfast {
+namespace {
+
+std::vector<CommandInfo> make_commands() {
+  return {
+      {kBackup,
+       "backup",
+       "",
+       0,
+       "make a backup and prove it",
+       "Dumps the source into one pg_dump custom-format archive, stores it, and proves it. Nothing "
+       "is "
+       "listed unless it is whole.",
+       {"backup", "backup --type dump --jobs 4", "backup --exclude-table-data 'audit_*'",
+        "backup --source billing --json"}},
+      {kList,
+       "list",
+       "",
+       0,
+       "list the backups, newest first",
+       "Lists what the store holds, each backup with its newest proof. Damaged ones are listed as "
+       "such.",
+       {"list", "list --json"}},
+      {kShow,
+       "show",
+       "ID",
+       1,
+       "show what is in a backup",
+       "Shows a backup's manifest: where it came from, its objects, its tables and their rows.",
+       {"show latest", "show care_commons_2026-11-23T02-00-00-000Z --json"}},
+      {kVerify,
+       "verify",
+       "[ID|latest|FILE]",
+       1,
+       "prove that a backup is what was written",
+       "Levels: quick (objects, sizes, table of contents), deep (every byte, every row, every "
+       "checksum), restore (deep, then restored into a scratch server and compared). FILE is an "
+       "archive "
+       "on this machine; one that holdfast did not write is checked as far as it can be.",
+       {"verify", "verify latest --level restore", "verify --all --level quick",
+        "verify ./old.dump"}},
+      {kRestore,
+       "restore",
+       "[ID|latest|FILE]",
+       1,
+       "bring a backup back, by default into a new database",
+       "Restores into a new database, <database>_restored_<time>, and compares it with the "
+       "manifest. Over "
+       "a live database only when its name is typed back with --confirm: then a safety backup is "
+       "made first, and the old database is kept beside the new one.",
+       {"restore", "restore latest --table visits --database visits_check",
+        "restore care_commons_2026-11-23T02-00-00-000Z --confirm care_commons",
+        "restore ./pg_dump_made_this.dump --to postgresql://postgres@localhost/"}},
+      {kCopy,
+       "copy",
+       "ID|latest",
+       1,
+       "copy a backup to another store, and prove the copy",
+       "Copies archive, globals and manifest, byte for byte, from a store that holds the backup to "
+       "the store named by --to, and proves the copy. The archive is held against its manifest on "
+       "the way: damage is not copied.",
+       {"copy latest --to s3", "copy care_commons_2026-11-23T02-00-00-000Z --to offsite"}},
+      {kPrune,
+       "prune",
+       "",
+       0,
+       "remove what retention no longer keeps",
+       "Keeps every backup of the last retention_days, then one a month for retention_months, "
+       "never "
+       "fewer than 7 days' worth, always the last proven one and those that are held; says of each "
+       "why it stays or goes. Nothing goes while the newest backup is not proven. `backup` does "
+       "the "
+       "same after its proof.",
+       {"prune --dry-run", "prune --store s3 --json"}},
+      {kHold,
+       "hold",
+       "ID",
+       1,
+       "keep a backup whatever retention says",
+       "Writes a hold with its reason beside the backup, in every store that has it. Nothing "
+       "removes "
+       "it until unhold.",
+       {"hold care_commons_2026-11-23T02-00-00-000Z --reason 'audit 2026'"}},
+      {kUnhold,
+       "unhold",
+       "ID",
+       1,
+       "lift a hold",
+       "Lifts the hold of a backup, in every store that has it. The next prune decides about it.",
+       {"unhold care_commons_2026-11-23T02-00-00-000Z"}},
+      {kDoctor,
+       "doctor",
+       "",
+       0,
+       "check that a backup could be made now",
+       "Checks connection, rights, versions, store and configuration; every finding has a next "
+       "step.",
+       {"doctor", "doctor --json"}},
+      {kConfig,
+       "config",
+       "show",
+       1,
+       "show the effective configuration",
+       "Shows every setting with its value and where it comes from. Secrets are not shown.",
+       {"config show", "config show --source billing --json"}},
+      {kVersion,
+       "version",
+       "",
+       0,
+       "show versions of holdfast, its libraries and formats",
+       "Shows the versions of holdfast, of the libraries it uses and of the formats it writes.",
+       {"version", "version --json"}},
+      {kHelp,
+       "help",
+       "[COMMAND]",
+       1,
+       "show this, or the help of a command",
+       "Shows the help of a command; `help configuration` prints the configuration reference.",
+       {"help", "help restore", "help configuration"}},
+  };
+}
+
+}  // namespace
+
+const std::vector<CommandInfo>& command_table() {
+  static const std::vector<CommandInfo> table = make_commands();
+  return table;
+}
+
+const CommandInfo* find_command(std::string_view name) {
+  for (const CommandInfo& command : command_table())
+    if (command.name == name) return &command;
+  return nullptr;
+}
+
+}  // namespace holdfast
