@@ -12,6 +12,7 @@
 #include "dump/names.h"
 #include "dump/plan.h"
 #include "dump/schema_dump.h"
+#include "dump/sealed_archive.h"
 #include "dump/snapshot_session.h"
 #include "dump/table_copier.h"
 
@@ -64,7 +65,9 @@ class Claim {
   Claim(ObjectStore& store, const std::string& id, const std::string& machine)
       : store_(store), id_(id) {
     // What stands there already is not ours to remove, should this run fail.
-    for (const std::string& name : {archive_name(id), globals_name(id), manifest_name(id)})
+    std::vector<std::string> names = claimed_names(id);
+    names.push_back(manifest_name(id));
+    for (const std::string& name : names)
       if (stands(name))
         throw Error(ErrorCode::exists, name + " exists already in " + store.location(),
                     "run the backup again: its name holds the time");
@@ -76,8 +79,7 @@ class Claim {
   ~Claim() {
     if (kept_) return;
     try {
-      store_.remove(archive_name(id_));
-      store_.remove(globals_name(id_));
+      for (const std::string& name : claimed_names(id_)) store_.remove(name);
       store_.remove(claim_name(id_));
     } catch (const Error&) {
     }
@@ -123,6 +125,9 @@ class DumpRun {
     SchemaDump schema(tools, source_, session.snapshot(),
                       pg_dump_arguments(options_, manifest_.encoding));
     codec_ = codec_for(options_, schema.toc().header);
+    if (options_.seal)
+      manifest_.seal = SealRecord{
+          options_.seal->method, options_.seal->recipients, gpg_version(), {}, std::nullopt};
     describe_archive(schema.toc());
 
     Claim claim(store_, manifest_.id, options_.machine);
@@ -138,7 +143,7 @@ class DumpRun {
  private:
   void describe_archive(const ArchiveToc& toc) {
     toc_bytes_ = toc_bytes_with_codec(toc, codec_, load_order_dependencies(toc));
-    manifest_.archive_object = archive_name(manifest_.id);
+    manifest_.archive_object = archive_name(manifest_.id, options_.seal.has_value());
     manifest_.archive_version = fmt::format("1.{}", toc.header.version_minor);
     manifest_.codec = codec_;
     manifest_.toc_bytes = toc_bytes_.size();
@@ -150,8 +155,11 @@ class DumpRun {
 
   void write_archive(SnapshotSession& session, const ClientTools& tools, SchemaDump& schema) {
     run_.check_stop();
-    ArchiveSink sink(
-        store_.put(manifest_.archive_object, {options_.bytes_expected, options_.keep_until}));
+    std::unique_ptr<ObjectWriter> object =
+        store_.put(manifest_.archive_object, {options_.bytes_expected, options_.keep_until});
+    if (options_.seal)
+      object = sealing_writer(std::move(object), *options_.seal, manifest_.seal->archive);
+    ArchiveSink sink(std::move(object));
     sink.write(as_bytes(toc_bytes_));
 
     run_.progress.phase("copying tables");
@@ -178,10 +186,15 @@ class DumpRun {
   void write_globals(const ClientTools& tools) {
     std::optional<std::string> globals = dump_globals(tools, source_, run_);
     if (!globals) return;
-    manifest_.globals_object = globals_name(manifest_.id);
+    manifest_.globals_object = globals_name(manifest_.id, options_.seal.has_value());
     manifest_.globals_bytes = globals->size();
     manifest_.globals_sha256 = sha256_hex(as_bytes(*globals));
-    write_object(store_, *manifest_.globals_object, as_bytes(*globals), {0, options_.keep_until});
+    PutOptions put{0, options_.keep_until};
+    if (options_.seal)
+      manifest_.seal->globals = write_sealed_object(store_, *manifest_.globals_object,
+                                                    as_bytes(*globals), *options_.seal, put);
+    else
+      write_object(store_, *manifest_.globals_object, as_bytes(*globals), put);
   }
 
   const DumpOptions& options_;
