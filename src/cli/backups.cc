@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/keys.h"
 #include "dump/names.h"
 
 namespace holdfast {
@@ -29,6 +30,12 @@ std::unique_ptr<ObjectStore> open_store(const Config& config) {
 }
 
 DumpOptions dump_options(const Config& config, const Conninfo& source) {
+  DumpOptions options = unsealed_dump_options(config, source);
+  options.seal = configured_seal(config);
+  return options;
+}
+
+DumpOptions unsealed_dump_options(const Config& config, const Conninfo& source) {
   DumpOptions options;
   options.source = source;
   options.source_name = config.source_name();
@@ -50,6 +57,7 @@ VerifyOptions verify_options(const Config& config, VerifyLevel level) {
   options.jobs = static_cast<int>(config.number("jobs"));
   options.client_folder = config.text("pg_bindir");
   options.scratch_folder = config.text("scratch_dir");
+  options.keys = configured_keys(config);
   return options;
 }
 
@@ -71,9 +79,10 @@ std::optional<ArchiveFile> as_archive_file(const std::string& said) {
   size_t slash = said.rfind('/');
   file.folder = !has_slash ? "." : slash == 0 ? "/" : said.substr(0, slash);
   file.name = has_slash ? said.substr(slash + 1) : said;
-  constexpr std::string_view kArchiveEnd = ".dump";
-  if (!file.name.ends_with(kArchiveEnd)) return file;
-  std::string id = file.name.substr(0, file.name.size() - kArchiveEnd.size());
+  std::string plain = file.name;
+  if (plain.ends_with(kSealedSuffix)) plain.resize(plain.size() - kSealedSuffix.size());
+  if (!plain.ends_with(kArchiveSuffix)) return file;
+  std::string id = plain.substr(0, plain.size() - kArchiveSuffix.size());
   if (file_exists(file.folder + "/" + manifest_name(id))) file.id = id;
   return file;
 }

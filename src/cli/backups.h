@@ -18,8 +18,10 @@ namespace holdfast {
 // Throws Error(invalid) for a folder that is none, such as a URL.
 std::unique_ptr<ObjectStore> open_store(const Config& config);
 
-// Options of a dump of `source` as configured.
+// Options of a dump of `source` as configured. Throws what keeps it from being sealed, if it is to
+// be; without that, only for a preflight.
 DumpOptions dump_options(const Config& config, const Conninfo& source);
+DumpOptions unsealed_dump_options(const Config& config, const Conninfo& source);
 VerifyOptions verify_options(const Config& config, VerifyLevel level);
 
 // The database whose backups "latest" means: that of the source, or "" (all) if none is configured.

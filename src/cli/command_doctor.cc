@@ -6,6 +6,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/keys.h"
 #include "dump/preflight.h"
 #include "pg/client_tools.h"
 
@@ -24,10 +25,8 @@ std::vector<Finding> configuration_findings(const Config& config) {
                       ""});
   for (const std::string& warning : config.warnings())
     findings.push_back({FindingLevel::note, "configuration", warning, ""});
-  if (config.given("encryption_key"))
-    findings.push_back({FindingLevel::failure, "encryption",
-                        "BACKUP_ENCRYPTION_KEY is set, but dumps are not encrypted in this version",
-                        "unset it: backup refuses to run while it is set", ErrorCode::invalid});
+  for (Finding& finding : encryption_findings(config, config.flag("check_keys")))
+    findings.push_back(std::move(finding));
   if (config.given("s3_bucket"))
     findings.push_back({FindingLevel::failure, "S3 store",
                         "S3_BACKUP_BUCKET is set, but the S3 store is not in this version yet",
@@ -84,7 +83,7 @@ int command_doctor(CommandContext& context) {
   std::vector<Finding> findings = configuration_findings(config);
   std::vector<Finding> more;
   try {
-    DumpOptions options = dump_options(config, config.source_conninfo());
+    DumpOptions options = unsealed_dump_options(config, config.source_conninfo());
     more = preflight(options, store.get(), context.run);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;

@@ -9,6 +9,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "dump/sealed_archive.h"
 
 namespace holdfast {
 namespace {
@@ -18,7 +19,7 @@ constexpr size_t kProblemsShown = 50;
 VerifyReport verify_file(CommandContext& context, const ArchiveFile& file,
                          const VerifyOptions& options) {
   if (file.id.empty()) {
-    std::unique_ptr<ObjectReader> reader = open_local_file(file.path);
+    std::unique_ptr<ObjectReader> reader = open_foreign(open_local_file(file.path), options.keys);
     return verify_foreign_archive(*reader, file.name, options, context.run);
   }
   std::unique_ptr<ObjectStore> store = make_local_store(file.folder);
