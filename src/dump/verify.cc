@@ -287,9 +287,11 @@ VerifyReport verify_foreign_archive(ObjectReader& archive, const std::string& na
   report.compared = false;
   ProblemList problems;
   bool conclusive = true;
+  std::string place = name + " (header and table of contents)";
   run.progress.phase("reading the archive");
   try {
     ArchiveToc toc = read_toc_of(archive);
+    place = name;
     if (options.level != VerifyLevel::quick) {
       if (toc.header.codec == Codec::lz4) {
         conclusive = false;
@@ -313,7 +315,7 @@ VerifyReport verify_foreign_archive(ObjectReader& archive, const std::string& na
       conclusive = false;
       report.notes.push_back(error.what());
     } else {
-      problems.add(name + " (header and table of contents)", error.what());
+      problems.add(place, error.what());
     }
   }
   if (conclusive)

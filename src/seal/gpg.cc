@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -221,7 +222,10 @@ GpgCommand gpg_open_command(const OpenAttempt& attempt) {
 
 Error gpg_open_failure(const std::string& stderr_text, int exit_code) {
   Said said = read_stderr(stderr_text);
-  if (exit_code > 128)
+  // A gpg that aborts or crashes does so over what it was given; other signals come from outside.
+  int signal = exit_code - 128;
+  bool fell = signal == SIGABRT || signal == SIGSEGV || signal == SIGBUS || signal == SIGFPE;
+  if (signal > 0 && !fell)
     return Error(ErrorCode::unavailable, ending(exit_code) + " while it decrypted",
                  "run it again; the kernel's log says whether memory ran out");
   if (said.has("BADMDC") || said.has("PLAINTEXT "))

@@ -92,6 +92,7 @@ TEST(GpgTest, FailuresSayWhatToDo) {
 
   EXPECT_EQ(gpg_open_failure("gpg: no valid OpenPGP data found.\n", 2).code(), ErrorCode::corrupt);
   EXPECT_EQ(gpg_open_failure("[GNUPG:] PLAINTEXT 62 0 \n", 137).code(), ErrorCode::unavailable);
+  EXPECT_EQ(gpg_open_failure("gpg: Ohhhh jeeee\n", 134).code(), ErrorCode::corrupt);
   EXPECT_NE(std::string(gpg_seal_failure("gpg: out of luck\n", 2).what()).find("out of luck"),
             std::string::npos);
   EXPECT_NE(std::string(gpg_seal_failure("", 137).what()).find("signal 9"), std::string::npos);

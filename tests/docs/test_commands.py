@@ -20,8 +20,8 @@ import harness  # noqa: E402
 
 FENCE = re.compile(r"^```(.*)$")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-PAGES = ("README.md", "docs/backup.md", "docs/verify.md", "docs/restore.md", "docs/troubleshooting.md",
-         "docs/configuration.md")
+PAGES = ("README.md", "docs/backup.md", "docs/verify.md", "docs/restore.md", "docs/encryption.md",
+         "docs/troubleshooting.md", "docs/configuration.md")
 
 
 class Block:

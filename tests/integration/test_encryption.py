@@ -46,6 +46,13 @@ def make_key(home, name, *, usage="default", expire="2y", passphrase="", when=No
     return re.search(r"^fpr:+([0-9A-F]{40}):", listed, re.M).group(1)
 
 
+def is_gpg(pid):
+    try:
+        return Path(f"/proc/{pid}/exe").readlink().name == "gpg"
+    except OSError:
+        return False
+
+
 class Sealed(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -432,7 +439,10 @@ class Sealed(unittest.TestCase):
         for _ in range(KILLS):
             process = harness.spawn_holdfast(*args, env=env)
             time.sleep(random.uniform(0, whole))
+            children = harness.descendants(process.pid)
             process.kill_group()
+            harness.wait_until(lambda: not any(is_gpg(child) for child in children), timeout=30,
+                               what="gpg to end after holdfast was killed")
         report = self.run_holdfast("verify", "--all", "--json", env=env, timeout=600).json()
         self.assertTrue(report["ok"], report)
         harness.holdfast(*args, env=env)
