@@ -4,10 +4,19 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/keys.h"
+#include "cli/stores.h"
 #include "dump/names.h"
+#include "dump/sealed_archive.h"
 
 namespace holdfast {
 DumpOptions dump_options(const Config& config, const Conninfo& source) {
+  DumpOptions options = unsealed_dump_options(config, source);
+  options.seal = configured_seal(config);
+  return options;
+}
+
+DumpOptions unsealed_dump_options(const Config& config, const Conninfo& source) {
   DumpOptions options;
   options.source = source;
   options.source_name = config.source_name();
@@ -20,6 +29,7 @@ DumpOptions dump_options(const Config& config, const Conninfo& source) {
   options.exclude_table_data = config.list("exclude_table_data");
   options.lock_timeout_ms = static_cast<int>(config.number("lock_timeout") * 1000);
   options.client_folder = config.text("pg_bindir");
+  options.machine = machine_name(config);
   return options;
 }
 
@@ -29,6 +39,7 @@ VerifyOptions verify_options(const Config& config, VerifyLevel level) {
   options.jobs = static_cast<int>(config.number("jobs"));
   options.client_folder = config.text("pg_bindir");
   options.scratch_folder = config.text("scratch_dir");
+  options.keys = configured_keys(config);
   return options;
 }
 
@@ -53,9 +64,10 @@ std::optional<ArchiveFile> as_archive_file(const std::string& said) {
   size_t slash = said.rfind('/');
   file.folder = !has_slash ? "." : slash == 0 ? "/" : said.substr(0, slash);
   file.name = has_slash ? said.substr(slash + 1) : said;
-  constexpr std::string_view kArchiveEnd = ".dump";
-  if (!file.name.ends_with(kArchiveEnd)) return file;
-  std::string id = file.name.substr(0, file.name.size() - kArchiveEnd.size());
+  std::string plain = file.name;
+  if (plain.ends_with(kSealedSuffix)) plain.resize(plain.size() - kSealedSuffix.size());
+  if (!plain.ends_with(kArchiveSuffix)) return file;
+  std::string id = plain.substr(0, plain.size() - kArchiveSuffix.size());
   if (file_exists(file.folder + "/" + manifest_name(id))) file.id = id;
   return file;
 }
@@ -75,6 +87,21 @@ VerifyReport prove(ObjectStore& store, const Backup& backup, const VerifyOptions
         fmt::format("the proof of {} could not be recorded: {}", backup.id, error.what()));
   }
   return report;
+}
+
+void check_stored(CommandContext& context, ObjectStore& store, const Manifest& manifest) {
+  context.run.progress.phase("reading what was stored");
+  for (const StoredPart& part : stored_parts(manifest)) {
+    StoredObject found = read_stored(store, part.name, context.run);
+    if (found.bytes != part.stored.bytes || found.sha256 != part.stored.sha256)
+      throw Error(ErrorCode::corrupt,
+                  fmt::format("{} in {} is not what was written", part.name, store.location()),
+                  "check the store's disk, and make another backup");
+  }
+  context.console.finish_phase();
+  context.output.line(
+      fmt::format("STORED {} · every byte read back is what was written · not opened, not proven",
+                  manifest.id));
 }
 
 int exit_code_of(const VerifyReport& report) {

@@ -16,8 +16,10 @@
 
 namespace holdfast {
 
-// Options of a dump of `source` as configured.
+// Options of a dump of `source` as configured. Throws what keeps it from being sealed, if it is to
+// be; without that, only for a preflight.
 DumpOptions dump_options(const Config& config, const Conninfo& source);
+DumpOptions unsealed_dump_options(const Config& config, const Conninfo& source);
 VerifyOptions verify_options(const Config& config, VerifyLevel level);
 
 // The database whose backups "latest" means: that of the source, or "" (all) if none is configured.
@@ -38,6 +40,10 @@ Proof proof_of(const VerifyReport& report, const Clock& clock);
 // what was found is true all the same.
 VerifyReport prove(ObjectStore& store, const Backup& backup, const VerifyOptions& options,
                    const Run& run);
+
+// The level `stored`: no proof, for nothing is said of what is inside, but every byte is where it
+// should be. Throws Error(corrupt) if not.
+void check_stored(CommandContext& context, ObjectStore& store, const Manifest& manifest);
 
 // kExitDone, kExitDamage, or kExitFailed for a verdict that could not be reached.
 int exit_code_of(const VerifyReport& report);

@@ -17,12 +17,6 @@ constexpr size_t kProblemsShown = 20;
 
 // What is asked for and cannot be done in this version, before anything is touched.
 void refuse_what_is_not_built(const Config& config) {
-  if (config.given("encryption_key"))
-    throw Error(
-        ErrorCode::unsupported,
-        "BACKUP_ENCRYPTION_KEY is set, but dumps are not encrypted in this version",
-        "unset BACKUP_ENCRYPTION_KEY if plain dumps in a protected folder will do (the original "
-        "script read it and encrypted nothing)");
   if (config.text("type") == "branch")
     throw Error(ErrorCode::unsupported, "branch backups are not in this version yet",
                 "use --type dump");
@@ -47,9 +41,10 @@ Error proof_error(const VerifyReport& report) {
                              plural(report.problems.size(), "problem")),
                  "the backup stays listed with its failed proof; check the disk and make another");
   std::string why = report.notes.empty() ? "" : ": " + report.notes.front();
-  return Error(ErrorCode::unavailable,
-               fmt::format("the proof of {} was inconclusive{}", report.id, why),
-               "the backup is stored; choose a level that can be reached here (--verify deep)");
+  return Error(
+      ErrorCode::unavailable, fmt::format("the proof of {} was inconclusive{}", report.id, why),
+      "the backup is stored; choose what can be reached here (--verify deep, or, where the "
+      "key that opens it is not, --verify stored)");
 }
 
 void show_report(Output& output, const VerifyReport& report) {
@@ -81,9 +76,11 @@ void clear_leftovers(CommandContext& context, const OpenStore& store) {
 // Proves the copy in one store.
 void prove_copy(CommandContext& context, const OpenStore& store, const Manifest& manifest,
                 LegOutcome& leg, StoreOutcome& outcome) {
-  VerifyLevel level = parse_verify_level(context.config.text("verify"));
+  std::string asked = context.config.text("verify");
   Backup backup{manifest.id, manifest, "", std::nullopt};
   try {
+    if (asked == "stored") return check_stored(context, *store.store, manifest);
+    VerifyLevel level = parse_verify_level(asked);
     VerifyReport report =
         prove(*store.store, backup, verify_options(context.config, level), context.run);
     context.console.finish_phase();
@@ -158,7 +155,7 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, Le
   Manifest manifest = run_dump(options, mirror, context.run);
   context.console.finish_phase();
   leg.id = manifest.id;
-  leg.bytes = manifest.archive_bytes;
+  leg.bytes = manifest.stored_bytes();
   if (options.level != 0 && manifest.codec == Codec::gzip)
     context.run.log.info("level was not used: gzip has one level only");
 
@@ -169,16 +166,16 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, Le
       clear_leftovers(context, stores[i]);
       continue;
     }
-    context.output.line(fmt::format("{}  {} in {}", manifest.id,
-                                    human_bytes(manifest.archive_bytes),
-                                    stores[i].store->location()));
+    context.output.line(fmt::format("{}  {}{} in {}", manifest.id, human_bytes(*leg.bytes),
+                                    manifest.seal ? " sealed" : "", stores[i].store->location()));
     if (prove_it) prove_copy(context, stores[i], manifest, leg, leg.stores.back());
     if (!leg.proof || (leg.stores.back().proof && !leg.stores.back().proof->ok))
       leg.proof = leg.stores.back().proof;
   }
   if (!prove_it) context.output.line("not proven (--verify none)");
   leg.error = error_of(stores, leg.stores);
-  if (prove_it && !leg.error && !config.flag("no_prune"))
+  bool proven = leg.proof && leg.proof->ok;
+  if (proven && !leg.error && !config.flag("no_prune"))
     prune_stores(context, stores, manifest.database, leg);
 }
 

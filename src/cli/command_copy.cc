@@ -60,7 +60,10 @@ int command_copy(CommandContext& context) {
 
   std::optional<Proof> proof;
   int exit_code = kExitDone;
-  if (std::string level = context.config.text("verify"); level != "none") {
+  std::string level = context.config.text("verify");
+  if (level == "stored") {
+    check_stored(context, *to.store, *located.backup().manifest);
+  } else if (level != "none") {
     Backup copy{located.id, located.backup().manifest, "", std::nullopt};
     VerifyReport report = prove(
         *to.store, copy, verify_options(context.config, parse_verify_level(level)), context.run);

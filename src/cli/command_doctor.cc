@@ -6,6 +6,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/keys.h"
 #include "cli/stores.h"
 #include "dump/preflight.h"
 #include "pg/client_tools.h"
@@ -25,10 +26,8 @@ std::vector<Finding> configuration_findings(const Config& config) {
                       ""});
   for (const std::string& warning : config.warnings())
     findings.push_back({FindingLevel::note, "configuration", warning, ""});
-  if (config.given("encryption_key"))
-    findings.push_back({FindingLevel::failure, "encryption",
-                        "BACKUP_ENCRYPTION_KEY is set, but dumps are not encrypted in this version",
-                        "unset it: backup refuses to run while it is set", ErrorCode::invalid});
+  for (Finding& finding : encryption_findings(config, config.flag("check_keys")))
+    findings.push_back(std::move(finding));
   bool key = config.given("neon_api_key"), project = config.given("neon_project_id");
   if (key != project)
     findings.push_back({FindingLevel::note, "branch leg",
@@ -84,7 +83,7 @@ int command_doctor(CommandContext& context) {
   std::vector<Finding> findings = configuration_findings(config);
   std::vector<Finding> more;
   try {
-    DumpOptions options = dump_options(config, config.source_conninfo());
+    DumpOptions options = unsealed_dump_options(config, config.source_conninfo());
     more = preflight(options, pointers(stores), context.run).findings;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) throw;

@@ -33,7 +33,7 @@ Row row_of(const std::vector<BackupCopy>& copies) {
   const Manifest& manifest = *backup.manifest;
   return {backup.id,
           format_rfc3339(manifest.created_at).substr(0, 19) + "Z",
-          human_bytes(manifest.archive_bytes),
+          human_bytes(manifest.stored_bytes()),
           human_count(manifest.tables.size()),
           human_count(manifest.total_rows()),
           stores,

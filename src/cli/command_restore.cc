@@ -8,19 +8,20 @@
 //   otherwise                       <database>_restored_<YYYYMMDD_HHMMSS>, a new one
 // One that exists and is not empty is replaced only if --confirm repeats its name; the dump layer
 // holds to that (restore.h), and makes the safety backup first.
-#include <fcntl.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "base/file.h"
 #include "base/text.h"
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/keys.h"
 #include "cli/stores.h"
 #include "dump/names.h"
 #include "dump/restore.h"
+#include "dump/sealed_archive.h"
+#include "dump/verify_deep.h"
 
 namespace holdfast {
 namespace {
@@ -78,6 +79,7 @@ RestoreOptions restore_options(const Config& config, const Target& target) {
   options.read_back = config.text("read_back") == "counts" ? ReadBack::counts : ReadBack::full;
   options.jobs = static_cast<int>(config.number("jobs"));
   options.client_folder = config.text("pg_bindir");
+  options.keys = configured_keys(config);
   return options;
 }
 
@@ -104,30 +106,9 @@ std::string make_safety_backup(CommandContext& context, const Target& target) {
   return manifest.id;
 }
 
-std::string database_in_archive(const std::string& path) {
-  Fd fd = open_file(path, O_RDONLY);
-  constexpr size_t kBufferBytes = 64 << 10;
-  std::string buffer;
-  size_t used = 0;
-  uint64_t offset = 0;
-  ArchiveToc toc = with_context(path, [&] {
-    return read_archive_toc([&](uint8_t* out, size_t size) {
-      while (size > 0) {
-        if (used == buffer.size()) {
-          buffer.resize(kBufferBytes);
-          buffer.resize(pread_all(fd.get(), reinterpret_cast<uint8_t*>(buffer.data()), kBufferBytes,
-                                  offset, path));
-          if (buffer.empty()) throw Error(ErrorCode::corrupt, "the archive ends too early");
-          offset += buffer.size();
-          used = 0;
-        }
-        size_t part = std::min(size, buffer.size() - used);
-        std::copy_n(buffer.data() + used, part, out);
-        used += part, out += part, size -= part;
-      }
-    });
-  });
-  return toc.header.database;
+std::string database_in_archive(const std::string& path, const OpenKeys& keys) {
+  std::unique_ptr<ObjectReader> archive = open_foreign(open_local_file(path), keys);
+  return with_context(path, [&] { return read_toc_of(*archive).header.database; });
 }
 
 std::string how_compared(const RestoreReport& report, bool has_manifest, bool counts_only) {
@@ -178,7 +159,7 @@ Chosen choose_backup(CommandContext& context) {
   if (file && file->id.empty()) {
     chosen.path = file->path;
     chosen.backup.id = file->name;
-    chosen.database = database_in_archive(file->path);
+    chosen.database = database_in_archive(file->path, configured_keys(context.config));
     return chosen;
   }
   if (file) {

@@ -19,6 +19,15 @@ std::string proof_line(const std::optional<Proof>& proof) {
   return fmt::format("{} {}, {}", proof->level, proof->verdict, format_rfc3339(proof->at));
 }
 
+// Empty for a plain one, whose line is then left out.
+std::string seal_line(const Manifest& manifest) {
+  if (!manifest.seal) return {};
+  const SealRecord& seal = *manifest.seal;
+  std::string to = seal.method == SealMethod::passphrase ? "with a passphrase" : "to";
+  for (const std::string& recipient : seal.recipients) to += " " + recipient;
+  return fmt::format("{}, by {}; stored sha256 {}", to, seal.program, seal.archive.sha256);
+}
+
 void show_copies(Output& output, const std::vector<BackupCopy>& copies) {
   for (const BackupCopy& copy : copies) {
     std::string state = copy.backup.manifest ? "proof: " + proof_line(copy.backup.proof)
@@ -37,9 +46,10 @@ void show_manifest(Output& output, const std::vector<BackupCopy>& copies) {
   show_field(output, "lsn", manifest.lsn);
   show_field(output, "archive",
              fmt::format("{}, {}, {}, archive version {}", manifest.archive_object,
-                         human_bytes(manifest.archive_bytes), codec_name(manifest.codec),
+                         human_bytes(manifest.stored_bytes()), codec_name(manifest.codec),
                          manifest.archive_version));
   show_field(output, "sha256", manifest.archive_sha256);
+  show_field(output, "sealed", seal_line(manifest));
   show_field(output, "globals", manifest.globals_object.value_or("none"));
   show_field(
       output, "made by",

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/stores.h"
+#include "dump/sealed_archive.h"
 
 namespace holdfast {
 namespace {
@@ -20,8 +21,10 @@ constexpr size_t kProblemsShown = 50;
 VerifyReport verify_file(CommandContext& context, const ArchiveFile& file,
                          const VerifyOptions& options) {
   if (file.id.empty()) {
-    std::unique_ptr<ObjectReader> reader = open_local_file(file.path);
-    return verify_foreign_archive(*reader, file.name, options, context.run);
+    std::unique_ptr<ObjectReader> reader = open_foreign(open_local_file(file.path), options.keys);
+    return with_context(file.path, [&] {
+      return verify_foreign_archive(*reader, file.name, options, context.run);
+    });
   }
   std::unique_ptr<ObjectStore> store = make_local_store(file.folder);
   return prove(*store, find_backup(*store, "", file.id), options, context.run);

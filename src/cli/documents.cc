@@ -65,7 +65,8 @@ Json backup_json(const std::vector<BackupCopy>& copies) {
     object["database"] = manifest->database;
     object["source"] = manifest->source;
     object["created_at"] = format_rfc3339(manifest->created_at);
-    object["bytes"] = manifest->archive_bytes;
+    object["bytes"] = manifest->stored_bytes();
+    object["sealed"] = manifest->seal.has_value();
     object["tables"] = manifest->tables.size();
     object["rows"] = manifest->total_rows();
     if (!manifest->lsn.empty()) object["lsn"] = manifest->lsn;
@@ -95,6 +96,14 @@ Json backup_json(const std::vector<BackupCopy>& copies) {
   return object;
 }
 
+Json seal_json(const SealRecord& seal) {
+  return {{"method", seal_method_name(seal.method)},
+          {"recipients", seal.recipients},
+          {"program", seal.program},
+          {"bytes", seal.archive.bytes},
+          {"sha256", seal.archive.sha256}};
+}
+
 Json manifest_json(const Manifest& manifest) {
   Json object;
   object["server"] = manifest.server;
@@ -110,6 +119,7 @@ Json manifest_json(const Manifest& manifest) {
                                                       {"bytes", manifest.globals_bytes},
                                                       {"sha256", manifest.globals_sha256}})
                                               : Json(nullptr);
+  object["seal"] = manifest.seal ? seal_json(*manifest.seal) : Json(nullptr);
   object["encoding"] = manifest.encoding;
   object["schema_fingerprint"] = manifest.schema_fingerprint;
   object["excluded"] = manifest.excluded;

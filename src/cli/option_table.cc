@@ -18,6 +18,7 @@ const char* const kBackupGroup = "Backup";
 const char* const kRetentionGroup = "Retention";
 const char* const kVerifyGroup = "Verify";
 const char* const kRestoreGroup = "Restore";
+const char* const kEncryptionGroup = "Encryption";
 const char* const kOutputGroup = "Everywhere";
 const char* const kLaterGroup = "Read, but not used yet";
 
@@ -198,8 +199,10 @@ std::vector<Option> backup_options() {
        "deep",
        kBackup | kCopy,
        kBackupGroup,
-       "how the new backup or copy is proven",
-       {"none", "quick", "deep", "restore"}},
+       "how the new backup or copy is proven; stored: only that every byte in the store is what "
+       "was "
+       "written, where the key that opens it is not",
+       {"none", "stored", "quick", "deep", "restore"}},
       {"lock_timeout",
        "--lock-timeout",
        "HOLDFAST_LOCK_TIMEOUT",
@@ -299,6 +302,28 @@ std::vector<Option> verify_and_restore_options() {
   };
 }
 
+std::vector<Option> encryption_options() {
+  using enum OptionKind;
+  constexpr unsigned kReaders = kBackup | kVerify | kRestore | kDoctor | kCopy | kRecover;
+  return {
+      {"gpg_recipients", "--gpg-recipient", "BACKUP_GPG_RECIPIENTS", "gpg_recipients", list, "KEY",
+       "", kBackup | kDoctor, kEncryptionGroup,
+       "seal backups to this GPG key (fingerprint or e-mail address); may be repeated, in the "
+       "variable with commas; any one of their secret keys opens a backup"},
+      {"key_file", "--key-file", "BACKUP_KEY_FILE", "key_file", text, "FILE", "", kReaders,
+       kEncryptionGroup,
+       "a file with one line of random text, 256 bits or more, that seals and opens backups: for "
+       "those without GPG keys"},
+      {"passphrase_file", "--passphrase-file", "BACKUP_PASSPHRASE_FILE", "passphrase_file", text,
+       "FILE", "", kReaders, kEncryptionGroup,
+       "a file with a passphrase that seals and opens backups, or unlocks the secret key"},
+      {"encryption_key", "", "BACKUP_ENCRYPTION_KEY", "", secret, "KEY", "", 0, kEncryptionGroup,
+       "a passphrase that seals and opens backups, as passphrase_file; a file is safer"},
+      {"check_keys", "--check-keys", "", "", flag, "", "", kDoctor, kEncryptionGroup,
+       "also try whether a secret key that opens backups can be used here"},
+  };
+}
+
 std::vector<Option> output_options() {
   using enum OptionKind;
   return {
@@ -321,10 +346,6 @@ std::vector<Option> later_options() {
        "the Neon project whose branches are backed up"},
       {"neon_api_host", "", "NEON_API_HOST", "neon_api_host", text, "URL",
        "https://console.neon.tech/api/v2", 0, kLaterGroup, "where the Neon API is"},
-      {"encryption_key", "", "BACKUP_ENCRYPTION_KEY", "", secret, "KEY", "", 0, kLaterGroup,
-       "the original script read it and encrypted nothing; `backup` refuses to run while it is "
-       "set, so "
-       "that nobody believes that dumps are encrypted"},
   };
 }
 
@@ -340,8 +361,8 @@ std::string lower(std::string_view text) {
 const std::vector<Option>& option_table() {
   static const std::vector<Option> table = [] {
     std::vector<Option> all;
-    for (auto make : {source_options, store_options, backup_options, retention_options,
-                      verify_and_restore_options, output_options, later_options})
+    for (auto make : {source_options, store_options, backup_options, encryption_options,
+                      retention_options, verify_and_restore_options, output_options, later_options})
       for (Option& option : make()) all.push_back(std::move(option));
     return all;
   }();

@@ -146,21 +146,21 @@ void handle_slices(size_t worker, Queues& queues, UnitHandler& handler) {
 
 uint64_t scan_archive(ObjectReader& archive, int workers, Splitter& splitter,
                       const std::function<void(ByteView)>& in_order,
-                      const std::function<std::unique_ptr<UnitHandler>()>& make_handler,
+                      const std::function<std::unique_ptr<UnitHandler>(WorkerScope&)>& make_handler,
                       const Run& run) {
   Queues queues(static_cast<size_t>(workers));
   std::atomic<size_t> next_role{0};
   uint64_t bytes = 0;
   run_workers(
       workers + 1, run,
-      [&](WorkerScope&) {
+      [&](WorkerScope& scope) {
         size_t role = next_role++;
         if (role == 0) {
           bytes = read_in_order(archive, splitter, queues, in_order, run);
           queues.close();
           return;
         }
-        std::unique_ptr<UnitHandler> handler = make_handler();
+        std::unique_ptr<UnitHandler> handler = make_handler(scope);
         handle_slices(role - 1, queues, *handler);
       },
       [&] { queues.fail(); });

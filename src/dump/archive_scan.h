@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/run.h"
+#include "base/workers.h"
 #include "store/object_store.h"
 
 namespace holdfast {
@@ -45,7 +46,7 @@ class UnitHandler {
 // exception from any of them ends the scan and is thrown.
 uint64_t scan_archive(ObjectReader& archive, int workers, Splitter& splitter,
                       const std::function<void(ByteView)>& in_order,
-                      const std::function<std::unique_ptr<UnitHandler>()>& make_handler,
+                      const std::function<std::unique_ptr<UnitHandler>(WorkerScope&)>& make_handler,
                       const Run& run);
 
 }  // namespace holdfast

@@ -153,9 +153,11 @@ std::string newest_id(const std::vector<std::string>& ids) {
 
 // What the user meant by the name of an object: its backup's id.
 std::string without_suffix(const std::string& wanted) {
+  std::string plain = wanted;
+  if (plain.ends_with(kSealedSuffix)) plain.resize(plain.size() - kSealedSuffix.size());
   for (std::string_view suffix : {kArchiveSuffix, kManifestSuffix, kGlobalsSuffix})
-    if (wanted.size() > suffix.size() && wanted.ends_with(suffix))
-      return wanted.substr(0, wanted.size() - suffix.size());
+    if (plain.size() > suffix.size() && plain.ends_with(suffix))
+      return plain.substr(0, plain.size() - suffix.size());
   return wanted;
 }
 
@@ -176,10 +178,9 @@ std::vector<ObjectInfo> objects_of(ObjectStore& store, const std::string& id) {
   std::vector<ObjectInfo> objects;
   for (const ObjectInfo& object : store.list(id + ".")) {
     std::optional<ProofName> proof = parse_proof_name(object.name);
-    bool ours = proof && proof->id == id;
-    for (std::string_view suffix : {kArchiveSuffix, kGlobalsSuffix, kManifestSuffix, kHoldSuffix})
-      ours = ours || id_of(object.name, suffix) == id;
-    if (ours) objects.push_back(object);
+    if ((proof && proof->id == id) || id_of_content(object.name) == id ||
+        id_of(object.name, kHoldSuffix) == id)
+      objects.push_back(object);
   }
   return objects;
 }
@@ -328,9 +329,8 @@ std::vector<std::string> reap_crashed_runs(ObjectStore& store, const ReapScope& 
   auto may_clear = [&](const std::string& name, UtcTime begun) {
     if (scope.machine.empty() || scope.now - begun > kClaimLifetime) return true;
     // A claim is written before anything else of its backup: what has none is nobody's.
-    for (std::string_view suffix : {kArchiveSuffix, kGlobalsSuffix, kManifestSuffix})
-      if (std::optional<std::string> id = id_of(name, suffix)) return left_alone.count(*id) == 0;
-    return false;
+    std::optional<std::string> id = id_of_content(name);
+    return id && left_alone.count(*id) == 0;
   };
   if (size_t count = store.reap_unfinished(may_clear); count != 0)
     lines.push_back(fmt::format("removed {} that {} never finished", plural(count, "file"),

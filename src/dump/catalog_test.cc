@@ -276,6 +276,16 @@ TEST_F(CatalogTest, ReapClearsWhatCrashedRunsLeft) {
   EXPECT_EQ(ids(), Ids{whole});
 }
 
+TEST_F(CatalogTest, ReapClearsSealedObjectsToo) {
+  std::string crashed = backup_id("care", parse_rfc3339("2026-11-21T02:00:00.000Z"));
+  put(claim_name(crashed), crashed);
+  put(archive_name(crashed, true), "half a sealed backup");
+  put(globals_name(crashed, true), "sealed roles");
+  put("care_2026-11-23T02-00-00-000Z.dump.gpg", "a script's");
+  EXPECT_EQ(reap_crashed_runs(*store_, {}).size(), 3u);
+  EXPECT_EQ(names(), std::vector<std::string>{"care_2026-11-23T02-00-00-000Z.dump.gpg"});
+}
+
 TEST_F(CatalogTest, AReapThatFailsAnywhereIsFinishedByTheNext) {
   std::string whole = put_backup("care", "2026-11-20T02:00:00.000Z");
   std::vector<std::string> sound = names();

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "dump/claim.h"
 #include "dump/names.h"
+#include "dump/sealed_archive.h"
 #include "seal/sha256.h"
 
 namespace holdfast {
@@ -15,25 +16,24 @@ namespace {
 constexpr size_t kCopyBytes = 1 << 20;
 
 // Copies one object, which has to be what the manifest says.
-void copy_object(ObjectStore& from, const std::string& name, ObjectStore& to,
-                 const CopyOptions& options, const Run& run, uint64_t bytes_said,
-                 const std::string& sha256_said) {
-  std::unique_ptr<ObjectReader> reader = from.open(name);
-  std::unique_ptr<ObjectWriter> writer = to.put(name, {reader->size(), options.keep_until});
+void copy_object(ObjectStore& from, const StoredPart& part, ObjectStore& to,
+                 const CopyOptions& options, const Run& run) {
+  std::unique_ptr<ObjectReader> reader = from.open(part.name);
+  std::unique_ptr<ObjectWriter> writer = to.put(part.name, {reader->size(), options.keep_until});
   std::vector<uint8_t> buffer(kCopyBytes);
   Sha256 hash;
   uint64_t offset = 0;
   while (size_t got = reader->read(offset, buffer.data(), buffer.size())) {
     run.check_stop();
-    ByteView part(buffer.data(), got);
-    hash.update(part);
-    writer->write(part);
+    ByteView bytes(buffer.data(), got);
+    hash.update(bytes);
+    writer->write(bytes);
     offset += got;
     run.progress.counters().bytes += got;
   }
-  if (offset != bytes_said || hash.finish_hex() != sha256_said)
+  if (offset != part.stored.bytes || hash.finish_hex() != part.stored.sha256)
     throw Error(ErrorCode::corrupt,
-                fmt::format("{} in {} is not what its manifest says", name, from.location()),
+                fmt::format("{} in {} is not what its manifest says", part.name, from.location()),
                 "nothing was copied; see what is damaged: holdfast verify");
   writer->commit();
 }
@@ -48,23 +48,20 @@ uint64_t copy_backup(ObjectStore& from, const Backup& backup, ObjectStore& to,
         fmt::format("backup {} is damaged in {}: {}", backup.id, from.location(), backup.damage),
         "copy another one: holdfast list");
   const Manifest& manifest = *backup.manifest;
-  std::vector<std::string> names = {manifest_name(backup.id), manifest.archive_object};
-  if (manifest.globals_object) names.push_back(*manifest.globals_object);
+  std::vector<StoredPart> parts = stored_parts(manifest);
+  std::vector<std::string> names = {manifest_name(backup.id)};
+  for (const StoredPart& part : parts) names.push_back(part.name);
   run.progress.phase("copying");
-  run.progress.counters().bytes_total = manifest.archive_bytes;
+  run.progress.counters().bytes_total = manifest.stored_bytes();
   Claim claim(to, backup.id, options.machine, names);
-  copy_object(from, manifest.archive_object, to, options, run, manifest.archive_bytes,
-              manifest.archive_sha256);
-  if (manifest.globals_object)
-    copy_object(from, *manifest.globals_object, to, options, run, manifest.globals_bytes,
-                manifest.globals_sha256);
+  for (const StoredPart& part : parts) copy_object(from, part, to, options, run);
   // Its own checksum is inside, and was checked when the backup was found.
   std::string text = read_object(from, manifest_name(backup.id), kManifestBytesMax);
   read_manifest(text);
   run.check_stop();
   write_object(to, manifest_name(backup.id), as_bytes(text), {0, options.keep_until});
   claim.keep();
-  return manifest.archive_bytes;
+  return manifest.stored_bytes();
 }
 
 }  // namespace holdfast

@@ -12,6 +12,7 @@
 #include "dump/names.h"
 #include "dump/plan.h"
 #include "dump/schema_dump.h"
+#include "dump/sealed_archive.h"
 #include "dump/snapshot_session.h"
 #include "dump/table_copier.h"
 
@@ -76,11 +77,14 @@ class DumpRun {
     SchemaDump schema(tools, source_, session.snapshot(),
                       pg_dump_arguments(options_, manifest_.encoding));
     codec_ = codec_for(options_, schema.toc().header);
+    if (options_.seal)
+      manifest_.seal = SealRecord{
+          options_.seal->method, options_.seal->recipients, gpg_version(), {}, std::nullopt};
     describe_archive(schema.toc());
 
-    Claim claim(
-        store_, manifest_.id, options_.machine,
-        {manifest_name(manifest_.id), archive_name(manifest_.id), globals_name(manifest_.id)});
+    std::vector<std::string> names = {manifest_name(manifest_.id)};
+    for (std::string& name : claimed_names(manifest_.id)) names.push_back(std::move(name));
+    Claim claim(store_, manifest_.id, options_.machine, std::move(names));
     write_archive(session, tools, schema);
     write_globals(tools);
     manifest_.finished_at = run_.clock.now();
@@ -93,7 +97,7 @@ class DumpRun {
  private:
   void describe_archive(const ArchiveToc& toc) {
     toc_bytes_ = toc_bytes_with_codec(toc, codec_, load_order_dependencies(toc));
-    manifest_.archive_object = archive_name(manifest_.id);
+    manifest_.archive_object = archive_name(manifest_.id, options_.seal.has_value());
     manifest_.archive_version = fmt::format("1.{}", toc.header.version_minor);
     manifest_.codec = codec_;
     manifest_.toc_bytes = toc_bytes_.size();
@@ -105,8 +109,11 @@ class DumpRun {
 
   void write_archive(SnapshotSession& session, const ClientTools& tools, SchemaDump& schema) {
     run_.check_stop();
-    ArchiveSink sink(
-        store_.put(manifest_.archive_object, {options_.bytes_expected, options_.keep_until}));
+    std::unique_ptr<ObjectWriter> object =
+        store_.put(manifest_.archive_object, {options_.bytes_expected, options_.keep_until});
+    if (options_.seal)
+      object = sealing_writer(std::move(object), *options_.seal, manifest_.seal->archive);
+    ArchiveSink sink(std::move(object));
     sink.write(as_bytes(toc_bytes_));
 
     run_.progress.phase("copying tables");
@@ -133,10 +140,15 @@ class DumpRun {
   void write_globals(const ClientTools& tools) {
     std::optional<std::string> globals = dump_globals(tools, source_, run_);
     if (!globals) return;
-    manifest_.globals_object = globals_name(manifest_.id);
+    manifest_.globals_object = globals_name(manifest_.id, options_.seal.has_value());
     manifest_.globals_bytes = globals->size();
     manifest_.globals_sha256 = sha256_hex(as_bytes(*globals));
-    write_object(store_, *manifest_.globals_object, as_bytes(*globals), {0, options_.keep_until});
+    PutOptions put{0, options_.keep_until};
+    if (options_.seal)
+      manifest_.seal->globals = write_sealed_object(store_, *manifest_.globals_object,
+                                                    as_bytes(*globals), *options_.seal, put);
+    else
+      write_object(store_, *manifest_.globals_object, as_bytes(*globals), put);
   }
 
   const DumpOptions& options_;

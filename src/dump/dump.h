@@ -11,6 +11,7 @@
 #include "dump/manifest.h"
 #include "pg/client_tools.h"
 #include "pg/conninfo.h"
+#include "seal/gpg.h"
 #include "store/object_store.h"
 
 namespace holdfast {
@@ -25,6 +26,8 @@ struct DumpOptions {
   int lock_timeout_ms = 10'000;  // a dump never queues longer in front of a migration
   std::string client_folder;     // extra folder of PostgreSQL programs
   std::string machine;           // who makes it, for its claim (catalog.h, ReapScope)
+  // By gpg, on the way to the store. Recipients are fingerprints; check_seal has looked at them.
+  std::optional<SealSpec> seal;
   // See PutOptions: for the archive's parts, and for all its objects.
   uint64_t bytes_expected = 0;
   std::optional<UtcTime> keep_until;

@@ -58,6 +58,21 @@ void write_large_objects(std::string& out, const LargeObjectRecord& block) {
       block.sum.sum_hex(), block.stored_xxh3);
 }
 
+std::string stored_object(const StoredObject& object) {
+  return fmt::format(R"({{"bytes": {}, "sha256": "{}"}})", object.bytes, object.sha256);
+}
+
+void write_seal(std::string& out, const SealRecord& seal) {
+  std::string recipients;
+  for (const std::string& fingerprint : seal.recipients)
+    recipients += (recipients.empty() ? "" : ", ") + json_text(fingerprint);
+  add(out,
+      ",\n  \"seal\": {{\"method\": \"{}\", \"recipients\": [{}], \"program\": {},\n    "
+      "\"archive\": {}, \"globals\": {}}}",
+      seal_method_name(seal.method), recipients, json_text(seal.program),
+      stored_object(seal.archive), seal.globals ? stored_object(*seal.globals) : "null");
+}
+
 std::string document_body(const Manifest& m) {
   std::string out;
   add(out, "{{\n  \"format\": \"{}\",\n  \"version\": {}", kFormat, kVersion);
@@ -86,6 +101,7 @@ std::string document_body(const Manifest& m) {
         json_text(*m.globals_object), m.globals_bytes, m.globals_sha256);
   else
     out += ",\n  \"globals\": null";
+  if (m.seal) write_seal(out, *m.seal);
   text("encoding", m.encoding);
   text("collate", m.collate);
   text("ctype", m.ctype);
@@ -186,6 +202,27 @@ void read_globals(const Json& value, Manifest& m) {
   m.globals_sha256 = fields.text("sha256");
 }
 
+StoredObject read_stored(const Json& value, const std::string& where) {
+  JsonFields fields(value, where);
+  return {fields.number("bytes"), fields.text("sha256")};
+}
+
+// Plain archives have no such member.
+void read_seal(const Json& document, Manifest& m) {
+  auto found = document.find("seal");
+  if (found == document.end()) return;
+  JsonFields fields(*found, "seal");
+  SealRecord seal;
+  seal.method = parse_seal_method(fields.text("method"));
+  for (const Json& value : fields.list("recipients"))
+    seal.recipients.push_back(text_of(value, "seal: field recipients"));
+  seal.program = fields.text("program");
+  seal.archive = read_stored(fields.at("archive"), "seal: archive");
+  if (const Json& globals = fields.at("globals"); !globals.is_null())
+    seal.globals = read_stored(globals, "seal: globals");
+  m.seal = std::move(seal);
+}
+
 LargeObjectRecord read_large_objects(const Json& value, size_t number) {
   JsonFields fields(value, fmt::format("large_objects {}", number));
   LargeObjectRecord block;
@@ -243,6 +280,7 @@ Manifest parse_document(const std::string& text) {
   m.pg_dump_version = fields.text("pg_dump_version");
   read_archive(JsonFields(fields.at("archive"), "archive"), m);
   read_globals(fields.at("globals"), m);
+  read_seal(document, m);
   m.encoding = fields.text("encoding");
   m.collate = fields.text("collate");
   m.ctype = fields.text("ctype");
@@ -274,6 +312,32 @@ void check_object(const std::string& name, const Manifest& m, const char* where)
   if (!name.starts_with(m.id + ".")) fail(fmt::format("{} '{}' is of another backup", where, name));
 }
 
+bool is_fingerprint(const std::string& text) {
+  constexpr size_t kVersion4 = 40, kVersion5 = 64;
+  return (text.size() == kVersion4 || text.size() == kVersion5) &&
+         text.find_first_not_of("0123456789ABCDEF") == std::string::npos;
+}
+
+// Objects are called sealed exactly if the manifest says that they are.
+void check_seal_record(const Manifest& m) {
+  bool named_sealed = m.archive_object.ends_with(kSealedSuffix);
+  if (named_sealed != m.seal.has_value())
+    fail(named_sealed ? "field seal is missing, but the archive's name says that it is sealed"
+                      : "field seal: the archive's name does not say that it is sealed");
+  if (m.globals_object && m.globals_object->ends_with(kSealedSuffix) != m.seal.has_value())
+    fail("globals: field object does not agree with field seal");
+  if (!m.seal) return;
+  check_hex(m.seal->archive.sha256, 64, "seal: archive: field sha256");
+  if (m.seal->globals.has_value() != m.globals_object.has_value())
+    fail("seal: field globals does not agree with field globals");
+  if (m.seal->globals) check_hex(m.seal->globals->sha256, 64, "seal: globals: field sha256");
+  if ((m.seal->method == SealMethod::recipients) == m.seal->recipients.empty())
+    fail("seal: field recipients does not fit its method");
+  for (const std::string& recipient : m.seal->recipients)
+    if (!is_fingerprint(recipient))
+      fail(fmt::format("seal: recipient '{}' is no fingerprint", printable(recipient)));
+}
+
 void check_heads(const Manifest& m) {
   std::optional<BackupId> id = parse_backup_id(m.id);
   if (!id) fail(fmt::format("field id: '{}' is no backup's id", printable(m.id)));
@@ -285,6 +349,7 @@ void check_heads(const Manifest& m) {
   check_hex(m.schema_fingerprint, 64, "field schema_fingerprint");
   if (m.toc_bytes == 0 || m.toc_bytes > m.archive_bytes)
     fail("archive: field toc_bytes is not within the archive");
+  check_seal_record(m);
   if (!m.globals_object) return;
   check_object(*m.globals_object, m, "globals: field object");
   check_hex(m.globals_sha256, 64, "globals: field sha256");
@@ -373,6 +438,10 @@ std::string visible_damage(const std::string& text) {
 }
 
 }  // namespace
+
+std::string Manifest::archive_label() const {
+  return seal ? archive_object + " once opened," : archive_object;
+}
 
 uint64_t Manifest::total_rows() const {
   uint64_t rows = 0;

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "pg/archive.h"
+#include "seal/gpg.h"
 #include "seal/row_checksum.h"
 
 namespace holdfast {
@@ -48,6 +49,22 @@ struct ExtensionRecord {
   std::string name, version;
 };
 
+// An object as it stands in the store.
+struct StoredObject {
+  uint64_t bytes = 0;
+  std::string sha256;
+};
+
+// How the objects of a sealed backup are stored. Everything else in the manifest is of the plain
+// archive, as it is once opened.
+struct SealRecord {
+  SealMethod method = SealMethod::recipients;
+  std::vector<std::string> recipients;  // fingerprints of their keys; none for a passphrase
+  std::string program;                  // "gpg (GnuPG) 2.2.40"
+  StoredObject archive;
+  std::optional<StoredObject> globals;
+};
+
 struct Manifest {
   std::string id;  // "care_commons_2026-11-23T02-00-00-000Z"
   std::string database;
@@ -74,6 +91,8 @@ struct Manifest {
   uint64_t globals_bytes = 0;
   std::string globals_sha256;
 
+  std::optional<SealRecord> seal;
+
   std::string encoding, collate, ctype;
   std::vector<ExtensionRecord> extensions;
   std::string schema_fingerprint;     // see dump/fingerprint.h
@@ -82,6 +101,10 @@ struct Manifest {
   std::vector<TableRecord> tables;  // in archive order
   std::vector<LargeObjectRecord> large_objects;
 
+  // What names a place in the archive: its object, or, where that is sealed, "… once opened".
+  std::string archive_label() const;
+  // The size of the archive's object in its store.
+  uint64_t stored_bytes() const { return seal ? seal->archive.bytes : archive_bytes; }
   uint64_t total_rows() const;
   uint64_t total_text_bytes() const;  // of tables, and the content of large objects
 };

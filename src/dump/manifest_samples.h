@@ -75,4 +75,17 @@ inline Manifest sample_manifest(const std::string& database = "care_commons",
   return m;
 }
 
+inline void seal_sample(Manifest& m, SealMethod method) {
+  m.archive_object = archive_name(m.id, true);
+  m.globals_object = globals_name(m.id, true);
+  SealRecord seal;
+  seal.method = method;
+  if (method == SealMethod::recipients)
+    seal.recipients = {"0123456789ABCDEF0123456789ABCDEF01234567", std::string(64, 'F')};
+  seal.program = "gpg (GnuPG) 2.2.40";
+  seal.archive = {5000, sample_hex(64, 6)};
+  seal.globals = StoredObject{600, sample_hex(64, 7)};
+  m.seal = seal;
+}
+
 }  // namespace holdfast

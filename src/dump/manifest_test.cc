@@ -37,6 +37,12 @@ std::string replaced(std::string text, std::string_view old_part, std::string_vi
   return text.replace(at, old_part.size(), new_part);
 }
 
+Manifest sealed_sample(SealMethod method) {
+  Manifest m = sample_manifest();
+  seal_sample(m, method);
+  return m;
+}
+
 // A changed document with a seal that is right for it, as an attacker or a later version makes it.
 std::string resealed(const std::string& text) {
   std::string body = text.substr(0, text.rfind(",\n  \"manifest_sha256\""));
@@ -353,6 +359,40 @@ TEST(ManifestTest, RandomDamageToALargeOneIsFound) {
     damaged[at] = static_cast<char>(damaged[at] ^ 1 << random() % 8);
     ASSERT_TRUE(damage_of(damaged).starts_with("the manifest's ")) << at;
   }
+}
+
+TEST(ManifestTest, ASealReadsBack) {
+  for (SealMethod method : {SealMethod::recipients, SealMethod::passphrase}) {
+    Manifest m = sealed_sample(method);
+    Manifest back = read_manifest(write_manifest(m));
+    ASSERT_TRUE(back.seal);
+    EXPECT_EQ(back.seal->method, method);
+    EXPECT_EQ(back.seal->recipients, m.seal->recipients);
+    EXPECT_EQ(back.seal->program, m.seal->program);
+    EXPECT_EQ(back.seal->archive.bytes, 5000u);
+    EXPECT_EQ(back.seal->archive.sha256, m.seal->archive.sha256);
+    EXPECT_EQ(back.seal->globals->bytes, 600u);
+    EXPECT_EQ(back.stored_bytes(), 5000u);
+    EXPECT_TRUE(contains(back.archive_label(), "opened"));
+  }
+  EXPECT_FALSE(read_manifest(write_manifest(sample_manifest())).seal);
+  EXPECT_EQ(sample_manifest().stored_bytes(), sample_manifest().archive_bytes);
+}
+
+TEST(ManifestTest, ASealThatDoesNotAgreeIsDamage) {
+  std::string good = write_manifest(sealed_sample(SealMethod::recipients));
+  auto damaged = [&](std::string_view old_part, std::string_view new_part) {
+    return damage_of(resealed(replaced(good, old_part, new_part)));
+  };
+  EXPECT_TRUE(contains(damaged(".dump.gpg", ".dump"), "seal"));
+  EXPECT_TRUE(contains(damaged(".globals.sql.gpg", ".globals.sql"), "globals"));
+  EXPECT_TRUE(contains(damaged("\"seal\"", "\"sael\""), "seal is missing"));
+  EXPECT_TRUE(contains(damaged("openpgp-recipients", "rot13"), "rot13"));
+  EXPECT_TRUE(contains(damaged("openpgp-recipients", "openpgp-passphrase"), "recipients"));
+  EXPECT_TRUE(contains(damaged("0123456789ABCDEF", "0123456789abcdef"), "fingerprint"));
+  EXPECT_TRUE(contains(damaged("\"bytes\": 5000", "\"bytes\": -5000"), "seal: archive"));
+  std::string plain = write_manifest(sample_manifest());
+  EXPECT_TRUE(contains(damage_of(resealed(replaced(plain, ".dump\"", ".dump.gpg\""))), "seal"));
 }
 
 }  // namespace

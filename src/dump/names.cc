@@ -80,14 +80,14 @@ std::optional<BackupId> parse_backup_id(const std::string& id) {
   return parts;
 }
 
-std::string archive_name(const std::string& id) {
-  return fmt::format("{}{}", id, kArchiveSuffix);
+std::string archive_name(const std::string& id, bool sealed) {
+  return fmt::format("{}{}{}", id, kArchiveSuffix, sealed ? kSealedSuffix : "");
 }
 std::string manifest_name(const std::string& id) {
   return fmt::format("{}{}", id, kManifestSuffix);
 }
-std::string globals_name(const std::string& id) {
-  return fmt::format("{}{}", id, kGlobalsSuffix);
+std::string globals_name(const std::string& id, bool sealed) {
+  return fmt::format("{}{}{}", id, kGlobalsSuffix, sealed ? kSealedSuffix : "");
 }
 std::string hold_name(const std::string& id) {
   return fmt::format("{}{}", id, kHoldSuffix);
@@ -117,6 +117,20 @@ std::optional<ProofName> parse_proof_name(const std::string& object_name) {
     return std::nullopt;
   }
   return parts;
+}
+
+std::vector<std::string> claimed_names(const std::string& id) {
+  return {archive_name(id), archive_name(id, true), globals_name(id), globals_name(id, true)};
+}
+
+std::optional<std::string> id_of_content(const std::string& object_name) {
+  std::string_view name = object_name;
+  bool sealed = name.ends_with(kSealedSuffix);
+  if (sealed) name.remove_suffix(kSealedSuffix.size());
+  for (std::string_view suffix : {kArchiveSuffix, kGlobalsSuffix, kManifestSuffix})
+    if (!(sealed && suffix == kManifestSuffix))
+      if (std::optional<std::string> id = id_of(std::string(name), suffix)) return id;
+  return std::nullopt;
 }
 
 std::optional<std::string> id_of(const std::string& object_name, std::string_view suffix) {

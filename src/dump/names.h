@@ -1,5 +1,6 @@
 // The names of a dump's objects, made and parsed in one place:
 //   <database>_<YYYY-MM-DDTHH-MM-SS-mmmZ>.dump            the archive
+//   ….dump.gpg   ….globals.sql.gpg                        the same, sealed
 //   ….manifest.json   ….globals.sql   ….claim   ….hold.json   ….proof-<level>-<time>.json
 // Names stay what operators' scripts expect. Characters of the database's name that a store's name
 // cannot hold are written as %XX, and read back; there is one spelling for each name, and whatever
@@ -9,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -19,6 +21,7 @@ constexpr std::string_view kManifestSuffix = ".manifest.json";
 constexpr std::string_view kGlobalsSuffix = ".globals.sql";
 constexpr std::string_view kClaimSuffix = ".claim";
 constexpr std::string_view kHoldSuffix = ".hold.json";
+constexpr std::string_view kSealedSuffix = ".gpg";  // put behind that of an archive or of globals
 
 // Throws Error(invalid) if the database's name is empty or too long for a file's name.
 std::string backup_id(const std::string& database, UtcTime at);
@@ -26,9 +29,9 @@ std::string backup_id(const std::string& database, UtcTime at);
 // ("care_old_2026-…").
 std::string id_beginning(const std::string& database);
 
-std::string archive_name(const std::string& id);
+std::string archive_name(const std::string& id, bool sealed = false);
 std::string manifest_name(const std::string& id);
-std::string globals_name(const std::string& id);
+std::string globals_name(const std::string& id, bool sealed = false);
 std::string claim_name(const std::string& id);
 std::string hold_name(const std::string& id);
 std::string proof_name(const std::string& id, const std::string& level, UtcTime at);
@@ -45,6 +48,11 @@ struct ProofName {
   UtcTime at{};
 };
 std::optional<ProofName> parse_proof_name(const std::string& object_name);
+
+// Every name that archive and globals of a backup can have: what its claim stands for.
+std::vector<std::string> claimed_names(const std::string& id);
+// The id of an object that claimed_names or manifest_name may have named; nothing for others.
+std::optional<std::string> id_of_content(const std::string& object_name);
 
 // The id of `object_name` if it ends in `suffix` (".manifest.json") and what is before is an id.
 std::optional<std::string> id_of(const std::string& object_name, std::string_view suffix);

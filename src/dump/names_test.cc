@@ -85,5 +85,16 @@ TEST(NamesTest, ProofNamesReadBack) {
     EXPECT_FALSE(parse_proof_name(foreign)) << foreign;
 }
 
+TEST(NamesTest, SealedOnesAreCalledSo) {
+  std::string id = backup_id("care", kTime);
+  EXPECT_EQ(archive_name(id, true), id + ".dump.gpg");
+  EXPECT_EQ(globals_name(id, true), id + ".globals.sql.gpg");
+  for (const std::string& name : claimed_names(id)) EXPECT_EQ(id_of_content(name), id) << name;
+  EXPECT_EQ(id_of_content(manifest_name(id)), id);
+  for (const std::string& foreign : {manifest_name(id) + ".gpg", id + ".gpg", id + ".dump.gpg.gpg",
+                                     std::string("old.dump.gpg"), id + ".claim.gpg", std::string()})
+    EXPECT_FALSE(id_of_content(foreign)) << foreign;
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <charconv>
+#include <exception>
+#include <optional>
+#include <thread>
 
 #include "base/error.h"
 #include "base/process.h"
@@ -15,6 +20,7 @@ namespace holdfast {
 namespace {
 
 constexpr int kPollMs = 100;
+constexpr size_t kFeedBytes = 256 << 10;
 constexpr std::string_view kError = "pg_restore: error: ";
 constexpr std::string_view kIgnored = "errors ignored on restore: ";
 constexpr std::string_view kQueryFailed = "could not execute query: ";
@@ -78,6 +84,55 @@ std::string hint_for(const std::string& error) {
   return {};
 }
 
+// Moves an archive into a child's standard input. Destroyed early, the child must have ended.
+class ArchiveFeeder {
+ public:
+  ArchiveFeeder(ObjectReader& archive, Process& process)
+      : archive_(archive), process_(process), thread_([this] { feed(); }) {}
+  ArchiveFeeder(const ArchiveFeeder&) = delete;
+  ArchiveFeeder& operator=(const ArchiveFeeder&) = delete;
+  ~ArchiveFeeder() {
+    process_.kill();
+    if (thread_.joinable()) thread_.join();
+  }
+  // After the child has ended. Throws what reading the archive threw: the cause of all else.
+  void finish() {
+    thread_.join();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  void feed() {
+    try {
+      std::vector<uint8_t> block(kFeedBytes);
+      uint64_t offset = 0;
+      while (size_t got = archive_.read(offset, block.data(), block.size())) {
+        offset += got;
+        if (!write(ByteView(block.data(), got))) break;
+      }
+    } catch (...) {
+      failure_ = std::current_exception();
+    }
+    process_.close_stdin();
+  }
+  // False when the child reads no more.
+  bool write(ByteView bytes) {
+    while (!bytes.empty()) {
+      ssize_t count = ::write(process_.stdin_fd(), bytes.data(), bytes.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count < 0 && errno == EPIPE) return false;
+      if (count < 0) throw system_error("write to pg_restore", errno);
+      bytes = bytes.subspan(static_cast<size_t>(count));
+    }
+    return true;
+  }
+
+  ObjectReader& archive_;
+  Process& process_;
+  std::exception_ptr failure_;
+  std::thread thread_;
+};
+
 }  // namespace
 
 PgRestoreFindings classify_pg_restore_errors(const std::string& stderr_text, int exit_code) {
@@ -119,20 +174,24 @@ PgRestoreFindings classify_pg_restore_errors(const std::string& stderr_text, int
 }
 
 std::vector<std::string> run_pg_restore(const ClientTools& tools, const Conninfo& target,
-                                        const std::vector<std::string>& arguments,
-                                        const std::string& session_options, const Run& run) {
+                                        const PgRestoreCall& call, const Run& run) {
   std::string session = target.get("options");
-  if (!session.empty() && !session_options.empty()) session += " ";
-  ChildLogin login(session_options.empty() ? target
-                                           : target.with("options", session + session_options));
+  if (!session.empty() && !call.session_options.empty()) session += " ";
+  ChildLogin login(call.session_options.empty()
+                       ? target
+                       : target.with("options", session + call.session_options));
   ProcessOptions options;
   options.argv = {tools.path("pg_restore"), "--no-password", "--dbname=" + login.dbname_argument()};
-  options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
+  options.argv.insert(options.argv.end(), call.arguments.begin(), call.arguments.end());
   options.env = clean_environment();
   options.env["LC_ALL"] = "C";  // its messages are read
   options.env.merge(login.env());
   options.inherit = login.inherit();
+  options.inherit.insert(options.inherit.end(), call.handles.begin(), call.handles.end());
+  options.pipe_stdin = call.archive != nullptr;
   Process process(options);
+  std::optional<ArchiveFeeder> feeder;
+  if (call.archive != nullptr) feeder.emplace(*call.archive, process);
   while (!process.ended()) {
     if (run.stop.stop_requested()) {
       process.terminate();  // it cancels what its sessions run
@@ -142,6 +201,7 @@ std::vector<std::string> run_pg_restore(const ClientTools& tools, const Conninfo
     pollfd ended{process.ended_fd(), POLLIN, 0};
     ::poll(&ended, 1, kPollMs);
   }
+  if (feeder) feeder->finish();
   PgRestoreFindings findings = classify_pg_restore_errors(process.stderr_tail(), process.wait());
   if (findings.errors.empty()) return findings.notes;
   std::string message = "pg_restore: " + findings.errors.front();

@@ -12,6 +12,7 @@
 #include "base/run.h"
 #include "pg/client_tools.h"
 #include "pg/conninfo.h"
+#include "store/object_store.h"
 
 namespace holdfast {
 
@@ -23,11 +24,16 @@ struct PgRestoreFindings {
 // Takes apart what pg_restore wrote to stderr. Pure.
 PgRestoreFindings classify_pg_restore_errors(const std::string& stderr_text, int exit_code);
 
-// Runs pg_restore with `arguments` (the archive's path last) against `target`, whose sessions get
-// `session_options` ("-c work_mem=64MB …") added. Returns notes; throws Error with the first real
-// error, Error(cancelled) when the run is to stop (then pg_restore has been ended).
+struct PgRestoreCall {
+  std::vector<std::string> arguments;  // the archive's path last, unless it comes by `archive`
+  std::vector<int> handles{};          // that it inherits: files named as /dev/fd/N
+  std::string session_options{};       // "-c work_mem=64MB …", added to those of the target
+  ObjectReader* archive = nullptr;     // read in order, for its standard input
+};
+
+// Runs pg_restore against `target`. Returns notes; throws Error with the first real error,
+// Error(cancelled) when the run is to stop (then pg_restore has been ended).
 std::vector<std::string> run_pg_restore(const ClientTools& tools, const Conninfo& target,
-                                        const std::vector<std::string>& arguments,
-                                        const std::string& session_options, const Run& run);
+                                        const PgRestoreCall& call, const Run& run);
 
 }  // namespace holdfast

@@ -11,6 +11,7 @@
 #include "dump/pg_restore.h"
 #include "dump/restore_data.h"
 #include "dump/restore_job.h"
+#include "dump/sealed_archive.h"
 #include "dump/verify_deep.h"
 #include "store/local_store.h"
 
@@ -96,12 +97,13 @@ RestoreReport restore_backup(ObjectStore& store, const Backup& backup,
   const Manifest& manifest = *backup.manifest;
   RestoreSource source;
   {
-    std::unique_ptr<ObjectReader> archive = store.open(manifest.archive_object);
-    if (archive->size() != manifest.archive_bytes)
+    uint64_t stored = store.head(manifest.archive_object).bytes;
+    if (stored != manifest.stored_bytes())
       throw Error(ErrorCode::corrupt,
-                  fmt::format("{} has {} bytes instead of {}", manifest.archive_object,
-                              archive->size(), manifest.archive_bytes),
+                  fmt::format("{} has {} bytes instead of {}", manifest.archive_object, stored,
+                              manifest.stored_bytes()),
                   "use another backup: holdfast list");
+    std::unique_ptr<ObjectReader> archive = open_archive(store, manifest, options.keys);
     source.toc = read_backup_toc(*archive, manifest);
   }
   source.spec = {manifest.encoding, manifest.collate, manifest.ctype};
@@ -137,17 +139,17 @@ namespace {
 
 // Reads the whole archive; damage is found before anything is made. Codecs that cannot be read here
 // are left to pg_restore, which is said.
-std::optional<ForeignScan> check_archive(const std::string& path, const ArchiveToc& toc, int jobs,
+std::optional<ForeignScan> check_archive(const std::string& path, const ArchiveToc& toc,
+                                         const OpenKeys& keys, int jobs,
                                          std::vector<std::string>& notes, const Run& run) {
   if (toc.header.codec == Codec::lz4) {
     notes.push_back("lz4 archive: its contents were not checked before, nor counted after");
     return std::nullopt;
   }
   run.progress.phase("checking the archive");
-  std::unique_ptr<ObjectReader> opened = open_local_file(path);
-  ObjectReader& archive = *opened;
+  std::unique_ptr<ObjectReader> archive = open_foreign(open_local_file(path), keys);
   ProblemList problems;
-  ForeignScan scan = scan_without_manifest(archive, path, toc, jobs, problems, run);
+  ForeignScan scan = scan_without_manifest(*archive, path, toc, jobs, problems, run);
   if (problems.empty()) return scan;
   Problem first = problems.take().front();
   throw Error(ErrorCode::corrupt, fmt::format("{}: {}", first.where, first.what),
@@ -159,15 +161,18 @@ std::optional<ForeignScan> check_archive(const std::string& path, const ArchiveT
 RestoreReport restore_foreign_archive(const std::string& path, const RestoreOptions& options,
                                       const std::function<void()>& safety_backup, const Run& run) {
   RestoreSource source;
+  bool sealed = false;
   {
-    std::unique_ptr<ObjectReader> opened = open_local_file(path);
-    ObjectReader& archive = *opened;
-    source.toc = with_context(path, [&] { return read_toc_of(archive); });
+    std::unique_ptr<ObjectReader> file = open_local_file(path);
+    sealed = looks_sealed(*file);
+    std::unique_ptr<ObjectReader> archive = open_foreign(std::move(file), options.keys);
+    source.toc = with_context(path, [&] { return read_toc_of(*archive); });
   }
   source.spec = spec_of(source.toc);
   source.server_major = major_of(source.toc.header.server_version);
   std::vector<std::string> notes;
-  std::optional<ForeignScan> scan = check_archive(path, source.toc, options.jobs, notes, run);
+  std::optional<ForeignScan> scan =
+      check_archive(path, source.toc, options.keys, options.jobs, notes, run);
 
   auto fill = [&](const Conninfo& target, const RestoreSelection& selection,
                   const ClientTools& tools, const FillOptions& fill_options, PhaseTimer& phases,
@@ -177,17 +182,23 @@ RestoreReport restore_foreign_archive(const std::string& path, const RestoreOpti
     phases.time("restoring", [&] {
       Connection connection = Connection::open(target, "holdfast restore");
       std::vector<std::string> arguments = pg_restore_switches(fill_options);
-      arguments.push_back(fmt::format("--jobs={}", jobs));
-      TocFile lists(source.toc);
+      MemoryFiles lists;
       if (!options.tables.empty()) {
         std::vector<int> ids = selection.before_data;
         ids.insert(ids.end(), selection.data.begin(), selection.data.end());
         ids.insert(ids.end(), selection.after_data.begin(), selection.after_data.end());
-        arguments.push_back("--use-list=" + lists.write_list("wanted", ids));
+        arguments.push_back("--use-list=" + lists.add_list("holdfast-wanted", ids));
       }
-      arguments.push_back(path);
-      for (std::string& note :
-           run_pg_restore(tools, target, arguments, index_session_options(connection, jobs), run))
+      std::unique_ptr<ObjectReader> opened;
+      if (sealed) {
+        opened = open_foreign(open_local_file(path), options.keys);
+      } else {
+        arguments.push_back(fmt::format("--jobs={}", jobs));
+        arguments.push_back(path);
+      }
+      PgRestoreCall call{arguments, lists.handles(), index_session_options(connection, jobs),
+                         opened.get()};
+      for (std::string& note : run_pg_restore(tools, target, call, run))
         report.notes.push_back("pg_restore: " + note);
     });
     analyze_if_needed(target, fill_options, phases, run);

@@ -35,6 +35,7 @@ struct RestoreOptions {
   bool analyze = false;
   int jobs = 0;
   std::string client_folder;
+  OpenKeys keys;
 };
 
 struct RestorePhase {
@@ -59,7 +60,8 @@ RestoreReport restore_backup(ObjectStore& store, const Backup& backup,
                              const RestoreOptions& options,
                              const std::function<void()>& safety_backup, const Run& run);
 
-// A local file that Holdfast did not write (pg_dump -Fc): by pg_restore -j.
+// A local file that Holdfast did not write (pg_dump -Fc): by pg_restore -j; a sealed one through a
+// pipe, by one session.
 RestoreReport restore_foreign_archive(const std::string& path, const RestoreOptions& options,
                                       const std::function<void()>& safety_backup, const Run& run);
 

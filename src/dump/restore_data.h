@@ -22,8 +22,10 @@ std::string data_session_settings(int server_major, const std::string& encoding)
 // is a piece, so that one table keeps every connection busy; each is a COPY of its own. Before a
 // piece is committed, its stored bytes, rows and checksum must be those of the manifest, and the
 // server must have counted as many rows; otherwise Error(corrupt) names the place.
-void load_data(ObjectStore& store, const Manifest& manifest, const ArchiveToc& toc,
-               const Conninfo& target, const std::set<int>& wanted, int jobs, const Run& run);
+// A sealed archive is a stream: it is opened by `keys`, read once and in order.
+void load_data(ObjectStore& store, const Manifest& manifest, const OpenKeys& keys,
+               const ArchiveToc& toc, const Conninfo& target, const std::set<int>& wanted, int jobs,
+               const Run& run);
 
 // compare_database (restore.h) for some of the tables, and by rows alone when the checksums were
 // taken of text that this session would write otherwise.

@@ -125,6 +125,7 @@ class RestoreJob {
     fill_options_.no_privileges = options_.no_privileges;
     fill_options_.analyze = options_.analyze;
     fill_options_.jobs = options_.jobs;
+    fill_options_.keys = options_.keys;
     if (!tablespaces.empty()) {
       fill_options_.no_tablespaces = true;
       report_.notes.push_back(

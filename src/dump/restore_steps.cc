@@ -39,8 +39,8 @@ std::vector<std::string> missing(Connection& server, const std::set<std::string>
 ArchiveToc read_backup_toc(ObjectReader& archive, const Manifest& manifest) {
   std::string bytes(static_cast<size_t>(std::min(manifest.toc_bytes, kTocBytesMax)), '\0');
   size_t got = archive.read(0, reinterpret_cast<uint8_t*>(bytes.data()), bytes.size());
-  std::string place =
-      archive_place(manifest.archive_object, 0, manifest.toc_bytes, "header and table of contents");
+  std::string place = archive_place(manifest.archive_label(), 0, manifest.toc_bytes,
+                                    "header and table of contents");
   if (got < bytes.size())
     throw Error(ErrorCode::corrupt, fmt::format("{}: the archive ends at byte {}", place, got));
   if (sha256_hex(as_bytes(bytes)) != manifest.toc_sha256)
@@ -60,15 +60,19 @@ ArchiveToc read_backup_toc(ObjectReader& archive, const Manifest& manifest) {
   });
 }
 
-TocFile::TocFile(const ArchiveToc& toc)
-    : folder_("holdfast-restore"), path_(folder_.path() + "/toc") {
-  write_file_atomic(path_, toc.bytes);
+std::string MemoryFiles::add(const char* name, std::string_view content) {
+  files_.push_back(make_memory_file(name, content));
+  return fmt::format("/dev/fd/{}", files_.back().get());
 }
 
-std::string TocFile::write_list(const std::string& name, const std::vector<int>& dump_ids) const {
-  std::string path = folder_.path() + "/" + name;
-  write_file_atomic(path, list_file(dump_ids));
-  return path;
+std::string MemoryFiles::add_list(const char* name, const std::vector<int>& dump_ids) {
+  return add(name, list_file(dump_ids));
+}
+
+std::vector<int> MemoryFiles::handles() const {
+  std::vector<int> handles;
+  for (const Fd& file : files_) handles.push_back(file.get());
+  return handles;
 }
 
 std::vector<std::string> pg_restore_switches(const FillOptions& options) {
@@ -97,26 +101,29 @@ void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveTo
                    const RestoreSelection& selection, const ClientTools& tools,
                    const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
                    std::vector<std::string>& notes, const Run& run) {
-  TocFile file(toc);
+  MemoryFiles files;
+  std::string toc_path = files.add("holdfast-toc", toc.bytes);
+  std::string before = files.add_list("holdfast-before", selection.before_data);
+  std::string after = files.add_list("holdfast-after", selection.after_data);
   int jobs = worker_count(options.jobs);
   auto pg_restore = [&](const std::string& list, std::vector<std::string> extra,
                         const std::string& session_options) {
     std::vector<std::string> arguments = pg_restore_switches(options);
     arguments.insert(arguments.end(), extra.begin(), extra.end());
     arguments.push_back("--use-list=" + list);
-    arguments.push_back(file.path());
-    for (std::string& note : run_pg_restore(tools, target, arguments, session_options, run))
+    arguments.push_back(toc_path);
+    for (std::string& note :
+         run_pg_restore(tools, target, {arguments, files.handles(), session_options}, run))
       notes.push_back("pg_restore: " + note);
   };
-  phases.time("restoring definitions", [&] {
-    pg_restore(file.write_list("before", selection.before_data), {}, "-c synchronous_commit=off");
+  phases.time("restoring definitions",
+              [&] { pg_restore(before, {}, "-c synchronous_commit=off"); });
+  phases.time("loading data", [&] {
+    load_data(store, manifest, options.keys, toc, target, selection.data, jobs, run);
   });
-  phases.time("loading data",
-              [&] { load_data(store, manifest, toc, target, selection.data, jobs, run); });
   phases.time("building indexes", [&] {
     Connection connection = Connection::open(target, "holdfast restore");
-    pg_restore(file.write_list("after", selection.after_data), {fmt::format("--jobs={}", jobs)},
-               index_session_options(connection, jobs));
+    pg_restore(after, {fmt::format("--jobs={}", jobs)}, index_session_options(connection, jobs));
   });
 }
 

@@ -38,23 +38,24 @@ struct FillOptions {
   bool no_owner = false, no_privileges = false, no_tablespaces = false;
   bool analyze = false;  // even if autovacuum will do it
   int jobs = 0;
+  OpenKeys keys;
 };
 
 // The header and table of contents of a backup's archive, its SHA-256 checked.
 // Throws Error(corrupt) naming the place.
 ArchiveToc read_backup_toc(ObjectReader& archive, const Manifest& manifest);
 
-// Header and table of contents as a file for pg_restore, in a private folder.
-class TocFile {
+// What pg_restore wants as files and nobody else should find on a disk: an archive's header and
+// table of contents, and lists of its entries. In memory; pg_restore inherits the handles.
+class MemoryFiles {
  public:
-  explicit TocFile(const ArchiveToc& toc);
-  const std::string& path() const { return path_; }
-  // A list file beside it; its path.
-  std::string write_list(const std::string& name, const std::vector<int>& dump_ids) const;
+  // The path under which a child that inherits handles() finds `content`.
+  std::string add(const char* name, std::string_view content);
+  std::string add_list(const char* name, const std::vector<int>& dump_ids);
+  std::vector<int> handles() const;
 
  private:
-  TempFolder folder_;
-  std::string path_;
+  std::vector<Fd> files_;
 };
 
 // ANALYZE of a filled database: when asked for, or when no autovacuum will do it. (For its samples

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "dump/names.h"
 #include "dump/restore_steps.h"
+#include "dump/sealed_archive.h"
 #include "dump/verify_deep.h"
 #include "dump/verify_restore.h"
 #include "pg/client_tools.h"
@@ -19,16 +20,16 @@
 namespace holdfast {
 namespace {
 
-constexpr uint64_t kGlobalsBytesMax = uint64_t{256} << 20;
 constexpr size_t kShortHashDigits = 12;
 constexpr std::array<std::string_view, 3> kLevels = {"quick", "deep", "restore"};
 
 // Whether pg_restore reads the table of contents. Empty: yes; else what it says.
 std::string list_with_pg_restore(const ArchiveToc& toc, const ClientTools& tools) {
-  TocFile file(toc);
+  MemoryFiles files;
   ProcessOptions options;
-  options.argv = {tools.path("pg_restore"), "--list", file.path()};
+  options.argv = {tools.path("pg_restore"), "--list", files.add("holdfast-toc", toc.bytes)};
   options.env = clean_environment();
+  options.inherit = files.handles();
   ProcessResult result = run_process(options, {}, kTocBytesMax);
   if (result.exit_code == 0) return {};
   return printable(trim(result.err));
@@ -52,13 +53,14 @@ class Verification {
     } else {
       check_quick(*backup_.manifest);
       if (options_.level != VerifyLevel::quick && archive_) check_deep(*backup_.manifest);
+      if (options_.level != VerifyLevel::quick && shut_) check_stored(*backup_.manifest);
       for (Problem& problem : problems_.take()) report_.problems.push_back(std::move(problem));
       // What is damaged is not restored: there is nothing more to learn from it.
-      if (options_.level == VerifyLevel::restore && report_.problems.empty())
+      if (options_.level == VerifyLevel::restore && report_.problems.empty() && !shut_)
         rehearsed_ = rehearse(*backup_.manifest);
     }
     report_.verdict = !report_.problems.empty() ? Verdict::fail
-                      : !rehearsed_             ? Verdict::inconclusive
+                      : !rehearsed_ || shut_    ? Verdict::inconclusive
                       : report_.notes.empty()   ? Verdict::pass
                                                 : Verdict::pass_with_notes;
     report_.seconds = run_.clock.monotonic_seconds() - begin;
@@ -70,24 +72,37 @@ class Verification {
     run_.progress.phase("checking objects");
     check_globals(manifest);
     try {
-      archive_ = store_.open(manifest.archive_object);
+      uint64_t bytes = store_.head(manifest.archive_object).bytes;
+      archive_ = open_archive(store_, manifest, options_.keys, &findings_);
+      // Deep verification names the place as well.
+      if (bytes != manifest.stored_bytes() && options_.level == VerifyLevel::quick)
+        problems_.add_at(0, manifest.archive_object,
+                         fmt::format("has {} bytes instead of {}", bytes, manifest.stored_bytes()));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::not_found) throw;
       problems_.add_at(0, manifest.archive_object, "the archive is missing");
       return;
     }
-    // Deep verification names the place as well.
-    if (archive_->size() != manifest.archive_bytes && options_.level == VerifyLevel::quick)
-      problems_.add_at(
-          0, manifest.archive_object,
-          fmt::format("has {} bytes instead of {}", archive_->size(), manifest.archive_bytes));
+    check_toc(manifest);
+  }
+
+  // A sealed backup that no key here opens: nothing can be said of what is inside.
+  void shut(const Error& error) {
+    if (!shut_) report_.notes.push_back(std::string("not opened: ") + error.what());
+    if (!shut_ && !error.hint().empty()) report_.notes.push_back("hint: " + error.hint());
+    shut_ = true;
+    archive_.reset();
+  }
+
+  void check_toc(const Manifest& manifest) {
     try {
       ArchiveToc toc = read_backup_toc(*archive_, manifest);
       check_agreement(manifest, toc);
       check_list(manifest, toc);
     } catch (const Error& error) {
+      if (manifest.seal && error.code() == ErrorCode::denied) return shut(error);
       if (error.code() != ErrorCode::corrupt) throw;
-      std::string place = archive_place(manifest.archive_object, 0, manifest.toc_bytes,
+      std::string place = archive_place(manifest.archive_label(), 0, manifest.toc_bytes,
                                         "header and table of contents");
       std::string what = error.what();
       if (what.rfind(place + ": ", 0) == 0) what.erase(0, place.size() + 2);
@@ -102,7 +117,8 @@ class Verification {
       return;
     }
     try {
-      std::string globals = read_object(store_, *manifest.globals_object, kGlobalsBytesMax);
+      if (manifest.seal && !globals_as_stored(manifest)) return;
+      std::string globals = read_globals(store_, manifest, options_.keys);
       if (globals.size() != manifest.globals_bytes)
         problems_.add(
             *manifest.globals_object,
@@ -111,9 +127,33 @@ class Verification {
         problems_.add(*manifest.globals_object,
                       "the bytes are not those that were written (SHA-256)");
     } catch (const Error& error) {
+      if (manifest.seal && error.code() == ErrorCode::denied) return shut(error);
       if (error.code() != ErrorCode::not_found && error.code() != ErrorCode::corrupt) throw;
       problems_.add(*manifest.globals_object, error.what());
     }
+  }
+
+  bool globals_as_stored(const Manifest& manifest) {
+    return same_as_stored(*manifest.globals_object, *manifest.seal->globals,
+                          read_stored(store_, *manifest.globals_object, run_));
+  }
+
+  // Whether a sealed object is, byte for byte, what was written; a difference becomes a problem.
+  bool same_as_stored(const std::string& object, const StoredObject& written,
+                      const StoredObject& found) {
+    if (found.bytes != written.bytes)
+      problems_.add(object, fmt::format("has {} bytes instead of {}", found.bytes, written.bytes));
+    else if (found.sha256 != written.sha256)
+      problems_.add(object, "the sealed bytes are not those that were written (SHA-256)");
+    return found.bytes == written.bytes && found.sha256 == written.sha256;
+  }
+
+  void check_stored(const Manifest& manifest) {
+    run_.progress.phase("reading the sealed archive");
+    if (same_as_stored(manifest.archive_object, manifest.seal->archive,
+                       read_stored(store_, manifest.archive_object, run_)))
+      report_.notes.push_back(
+          "every sealed byte is what was written (SHA-256); what is inside was not looked at");
   }
 
   // Every data entry of the table of contents has its record in the manifest, and the other way.
@@ -162,6 +202,9 @@ class Verification {
     report_.tables = std::move(scan.tables);
     report_.rows = scan.rows;
     report_.sha256 = std::move(scan.sha256);
+    if (!manifest.seal) return;
+    if (findings_.failure) problems_.add(manifest.archive_object, findings_.failure->what());
+    same_as_stored(manifest.archive_object, manifest.seal->archive, findings_.stored);
   }
 
   bool rehearse(const Manifest& manifest) {
@@ -186,7 +229,9 @@ class Verification {
   VerifyReport report_;
   ProblemList problems_;
   std::unique_ptr<ObjectReader> archive_;
+  SealFindings findings_;
   bool rehearsed_ = true;
+  bool shut_ = false;
 };
 
 }  // namespace
@@ -242,9 +287,11 @@ VerifyReport verify_foreign_archive(ObjectReader& archive, const std::string& na
   report.compared = false;
   ProblemList problems;
   bool conclusive = true;
+  std::string place = name + " (header and table of contents)";
   run.progress.phase("reading the archive");
   try {
     ArchiveToc toc = read_toc_of(archive);
+    place = name;
     if (options.level != VerifyLevel::quick) {
       if (toc.header.codec == Codec::lz4) {
         conclusive = false;
@@ -268,7 +315,7 @@ VerifyReport verify_foreign_archive(ObjectReader& archive, const std::string& na
       conclusive = false;
       report.notes.push_back(error.what());
     } else {
-      problems.add(name + " (header and table of contents)", error.what());
+      problems.add(place, error.what());
     }
   }
   if (conclusive)

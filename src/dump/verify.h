@@ -6,7 +6,8 @@
 //            compared; no server needed
 //   restore  deep, then restored into a scratch server: the schema's fingerprint, rows and checksum
 //            of every table equal the manifest's, amcheck finds the indexes sound
-// A verdict that could not be reached is INCONCLUSIVE, never PASS.
+// A verdict that could not be reached is INCONCLUSIVE, never PASS. So is that of a sealed backup
+// that no key here opens: then its stored bytes are compared (deep: all, by SHA-256), no more.
 #pragma once
 
 #include <string>
@@ -14,6 +15,7 @@
 
 #include "base/run.h"
 #include "dump/catalog.h"
+#include "seal/gpg.h"
 #include "store/object_store.h"
 
 namespace holdfast {
@@ -58,7 +60,9 @@ struct VerifyOptions {
   VerifyLevel level = VerifyLevel::deep;
   int jobs = 0;
   std::string client_folder;
-  std::string scratch_folder;  // where the scratch server's data goes; empty: $TMPDIR or /tmp
+  // Where the scratch server's data goes; empty: $TMPDIR or /tmp, and of sealed backups the memory.
+  std::string scratch_folder;
+  OpenKeys keys;
 };
 
 VerifyReport verify_backup(ObjectStore& store, const Backup& backup, const VerifyOptions& options,

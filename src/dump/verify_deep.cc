@@ -57,7 +57,7 @@ std::string describe(const Unit& unit, const Manifest& manifest) {
 }
 
 std::string place_of(const Unit& unit, const Manifest& manifest) {
-  return archive_place(manifest.archive_object, unit.offset, unit.offset + unit.bytes,
+  return archive_place(manifest.archive_label(), unit.offset, unit.offset + unit.bytes,
                        describe(unit, manifest));
 }
 
@@ -211,7 +211,7 @@ bool check_tiling(const Manifest& manifest, const std::vector<Unit>& units, Prob
     at += unit.bytes;
   }
   if (at == manifest.archive_bytes) return true;
-  problems.add_at(at, archive_place(manifest.archive_object, at, manifest.archive_bytes, "end"),
+  problems.add_at(at, archive_place(manifest.archive_label(), at, manifest.archive_bytes, "end"),
                   "the manifest does not say what these bytes are");
   return false;
 }
@@ -221,7 +221,7 @@ void check_size(uint64_t bytes, const Manifest& manifest, const std::vector<Unit
   if (bytes > manifest.archive_bytes) {
     problems.add_at(
         manifest.archive_bytes,
-        archive_place(manifest.archive_object, manifest.archive_bytes, bytes,
+        archive_place(manifest.archive_label(), manifest.archive_bytes, bytes,
                       "after the last block"),
         fmt::format("{} follow the archive's end", plural(bytes - manifest.archive_bytes, "byte")));
     return;
@@ -234,7 +234,7 @@ void check_size(uint64_t bytes, const Manifest& manifest, const std::vector<Unit
     if (missing++ == 0 && bytes >= manifest.toc_bytes) inside = describe(units[i], manifest);
   }
   problems.add_at(bytes,
-                  archive_place(manifest.archive_object, bytes, manifest.archive_bytes, inside),
+                  archive_place(manifest.archive_label(), bytes, manifest.archive_bytes, inside),
                   fmt::format("the archive ends at byte {} of {}: {} or parts of them are missing",
                               bytes, manifest.archive_bytes, plural(missing, "piece")));
 }
@@ -364,11 +364,14 @@ ScanResult scan_with_manifest(ObjectReader& archive, const Manifest& manifest, i
               static_cast<size_t>(std::min<uint64_t>(bytes.size(), manifest.toc_bytes - read))));
         read += bytes.size();
       },
-      [&] { return std::make_unique<UnitVerifier>(manifest, units, found, problems, run); }, run);
+      [&](WorkerScope&) {
+        return std::make_unique<UnitVerifier>(manifest, units, found, problems, run);
+      },
+      run);
 
   if (toc_sha256.finish_hex() != manifest.toc_sha256)
     problems.add_at(0,
-                    archive_place(manifest.archive_object, 0, manifest.toc_bytes,
+                    archive_place(manifest.archive_label(), 0, manifest.toc_bytes,
                                   "header and table of contents"),
                     "the bytes are not those that were written (SHA-256)");
   check_size(result.bytes, manifest, units, found, problems);
@@ -376,7 +379,7 @@ ScanResult scan_with_manifest(ObjectReader& archive, const Manifest& manifest, i
   for (const TableVerdict& table : result.tables) result.rows += table.rows;
   result.sha256 = sha256.finish_hex();
   if (result.sha256 != manifest.archive_sha256 && problems.empty())
-    problems.add(manifest.archive_object,
+    problems.add(manifest.archive_label(),
                  "SHA-256 is " + result.sha256 + " instead of " + manifest.archive_sha256);
   return result;
 }

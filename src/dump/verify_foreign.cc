@@ -207,7 +207,7 @@ ForeignScan scan_without_manifest(ObjectReader& archive, const std::string& name
   ForeignScan scan;
   scan.result.bytes = scan_archive(
       archive, worker_count(jobs), borders, [&](ByteView bytes) { sha256.update(bytes); },
-      [&] {
+      [&](WorkerScope&) {
         return std::make_unique<BlockVerifier>(entries, toc.header.codec, name, findings, problems,
                                                run);
       },

@@ -1,6 +1,7 @@
 #include "dump/verify_restore.h"
 
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 
 #include <atomic>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include "dump/restore_data.h"
 #include "dump/restore_selection.h"
 #include "dump/restore_steps.h"
+#include "dump/sealed_archive.h"
 #include "dump/verify_deep.h"
 #include "pg/scratch_server.h"
 #include "seal/sha256.h"
@@ -20,7 +22,10 @@
 namespace holdfast {
 namespace {
 
-constexpr uint64_t kGlobalsBytesMax = uint64_t{256} << 20;
+constexpr const char* kMemoryFolder = "/dev/shm";
+// Tables with their indexes and WAL, over the text of their rows; and what any server needs.
+constexpr uint64_t kScratchShare = 3;
+constexpr uint64_t kScratchBytesMin = uint64_t{256} << 20;
 constexpr size_t kNotesOfGlobalsMax = 5;
 constexpr char kDatabase[] = "rehearsal";
 
@@ -42,7 +47,7 @@ class Rehearsal {
   bool make() {
     std::optional<ClientTools> tools = find_tools();
     if (!tools) return false;
-    toc_ = read_backup_toc(*store_.open(manifest_.archive_object), manifest_);
+    toc_ = read_backup_toc(*open_archive(store_, manifest_, options_.keys), manifest_);
     selection_ = select_everything(toc_);
     std::unique_ptr<ScratchServer> server = start(*tools);
     if (!server) return false;
@@ -94,6 +99,11 @@ class Rehearsal {
   std::unique_ptr<ScratchServer> start(const ClientTools& tools) {
     ScratchServer::Options options;
     options.parent_folder = options_.scratch_folder;
+    // What is stored sealed is not put on a disk in the clear, unless the user names the place.
+    if (options.parent_folder.empty() && manifest_.seal) {
+      if (!room_in_memory()) return nullptr;
+      options.parent_folder = kMemoryFolder;
+    }
     options.jobs = worker_count(options_.jobs);
     try {
       std::unique_ptr<ScratchServer> server;
@@ -108,12 +118,23 @@ class Rehearsal {
     }
   }
 
+  bool room_in_memory() {
+    struct statvfs system {};
+    uint64_t needed = kScratchBytesMin + kScratchShare * manifest_.total_text_bytes();
+    uint64_t there =
+        ::statvfs(kMemoryFolder, &system) == 0 ? uint64_t{system.f_bavail} * system.f_frsize : 0;
+    if (there >= needed) return true;
+    return inconclusive(fmt::format(
+        "the backup is sealed, so its rows are not put on a disk, and {} has {} of the {} that a "
+        "rehearsal may need (name an encrypted disk with --scratch-dir)",
+        kMemoryFolder, human_bytes(there), human_bytes(needed)));
+  }
+
   // Roles as they were, without passwords. Tablespaces are places on the source's disks.
   void apply_globals(const ClientTools& tools, const Conninfo& server) {
     if (!manifest_.globals_object || !tools.has("psql")) return;
     std::string script;
-    for (const std::string& line :
-         split(read_object(store_, *manifest_.globals_object, kGlobalsBytesMax), '\n'))
+    for (const std::string& line : split(read_globals(store_, manifest_, options_.keys), '\n'))
       if (!contains(line, "TABLESPACE")) script += line + "\n";
     ChildLogin login(server);
     ProcessOptions psql;
@@ -147,6 +168,7 @@ class Rehearsal {
     FillOptions fill;
     fill.no_tablespaces = true;
     fill.jobs = options_.jobs;
+    fill.keys = options_.keys;
     try {
       fill_database(store_, manifest_, toc_, selection_, tools, target, fill, phases_,
                     report_.notes, run_);

@@ -140,7 +140,7 @@ PrunePlan plan_prune(ObjectStore& store, const std::vector<Backup>& backups,
     if (newest_is_unproven(facts, now)) plan.blocked.push_back(database);
     for (RetentionDecision& decision : decide_retention(facts, policy, now)) {
       const Backup& backup = *by_id[decision.id];
-      uint64_t bytes = backup.manifest ? backup.manifest->archive_bytes : 0;
+      uint64_t bytes = backup.manifest ? backup.manifest->stored_bytes() : 0;
       plan.entries.push_back({std::move(decision), database, bytes});
     }
   }
