@@ -80,6 +80,7 @@ class Verification {
                          fmt::format("has {} bytes instead of {}", bytes, manifest.stored_bytes()));
     } catch (const Error& error) {
       if (error.code() != ErrorCode::not_found) throw;
+      missing_ = true;
       problems_.add_at(0, manifest.archive_object, "the archive is missing");
       return;
     }
@@ -149,6 +150,7 @@ class Verification {
   }
 
   void check_stored(const Manifest& manifest) {
+    if (missing_) return;
     run_.progress.phase("reading the sealed archive");
     if (same_as_stored(manifest.archive_object, manifest.seal->archive,
                        read_stored(store_, manifest.archive_object, run_)))
@@ -231,7 +233,7 @@ class Verification {
   std::unique_ptr<ObjectReader> archive_;
   SealFindings findings_;
   bool rehearsed_ = true;
-  bool shut_ = false;
+  bool shut_ = false, missing_ = false;
 };
 
 }  // namespace

@@ -309,6 +309,8 @@ class Sealed(unittest.TestCase):
         whole[-5] ^= 1
         path.write_bytes(whole)
         self.run_holdfast("verify", backup, "--level", "deep", env=env, expect=4)
+        path.unlink()
+        self.run_holdfast("verify", backup, "--level", "deep", env=env, expect=4)
         # And where the key is, the proof counts.
         whole[-5] ^= 1
         path.write_bytes(whole)
