@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "store/s3_bucket.h"
 #include "store/s3_errors.h"
+#include "store/s3_multipart.h"
 #include "store/s3_reader.h"
 #include "store/s3_writer.h"
 

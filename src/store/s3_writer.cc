@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/text.h"
 #include "store/s3_errors.h"
+#include "store/s3_multipart.h"
 #include "store/s3_parts.h"
 
 namespace holdfast {
@@ -27,56 +28,6 @@ constexpr int kCompleteStallMs = 300'000;
 Error taken(const std::string& shown) {
   return Error(ErrorCode::exists, fmt::format("{} is there already", shown),
                "an existing object is never replaced: move it away if it is not needed");
-}
-
-std::string begin_upload(S3Bucket& bucket, const std::string& key, const std::string& shown,
-                         const PutOptions& options, const std::string& token) {
-  S3Request request;
-  request.method = "POST";
-  request.key = key;
-  request.query = {{"uploads", ""}};
-  request.headers = bucket.new_object_headers(options, /*is_large=*/true, token);
-  S3Answer answer = bucket.client().call(request);
-  bucket.client().require_ok(answer, fmt::format("begin the upload of {}", shown));
-  return parse_s3_upload_id(answer.http.body);
-}
-
-bool is_hex_md5(const std::string& text) {
-  return text.size() == 32 && !from_hex(text).empty();
-}
-
-// What S3 says it has stored must be what was sent. Servers that encrypt with KMS, or that do not
-// use MD5, have other ETags.
-std::optional<Error> check_etag(const HttpResponse& http, const std::string& md5) {
-  std::string etag = http.header("etag");
-  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"')
-    etag = etag.substr(1, etag.size() - 2);
-  if (etag.empty()) return Error(ErrorCode::unavailable, "the server gave the bytes no ETag");
-  bool kms = http.header("x-amz-server-side-encryption").starts_with("aws:kms");
-  if (kms || !is_hex_md5(etag) || etag == to_hex(as_bytes(md5))) return std::nullopt;
-  return Error(ErrorCode::corrupt, "the server stored other bytes than were sent",
-               "the network or the server damages data: try another way to it");
-}
-
-std::string send_part(S3Bucket& bucket, const std::string& key, const std::string& id, int number,
-                      ByteView bytes, const std::string& shown, const std::stop_token& stop) {
-  std::string md5 = md5_bytes(bytes);
-  S3Request request;
-  request.method = "PUT";
-  request.key = key;
-  request.query = {{"partNumber", std::to_string(number)}, {"uploadId", id}};
-  request.headers = {{"content-md5", base64(as_bytes(md5))}};
-  request.body = bytes;
-  request.attempts = bucket.settings().data_attempts;
-  request.stop = stop;
-  request.check = [&](const HttpResponse& http) { return check_etag(http, md5); };
-  S3Answer answer = bucket.client().call(request);
-  if (answer.error.code == "NoSuchUpload")
-    throw Error(ErrorCode::unavailable,
-                fmt::format("{}: its upload was ended by somebody else", shown),
-                "two runs into one bucket clear each other's leftovers: run again");
-  bucket.client().require_ok(answer, fmt::format("upload part {} of {}", number, shown));
-  return answer.http.header("etag");
 }
 
 class S3Writer final : public ObjectWriter {
@@ -143,7 +94,7 @@ class S3Writer final : public ObjectWriter {
 
   void begin() {
     refuse_if_taken();  // sooner is better than after hours
-    upload_ = begin_upload(bucket_, key_, shown_, options_, token_);
+    upload_ = begin_s3_upload(bucket_, key_, shown_, options_, token_);
   }
 
   // With rights to write alone one cannot look; the server's own check then has to do.
@@ -211,8 +162,8 @@ class S3Writer final : public ObjectWriter {
       std::string etag;
       std::exception_ptr failure;
       try {
-        etag = send_part(bucket_, key_, upload_, part.number, {part.bytes.get(), part.size}, shown_,
-                         stop_.get_token());
+        etag = send_s3_part(bucket_, key_, upload_, part.number, {part.bytes.get(), part.size},
+                            shown_, stop_.get_token());
       } catch (...) {
         failure = std::current_exception();
       }
@@ -263,7 +214,7 @@ class S3Writer final : public ObjectWriter {
     request.headers.emplace_back("content-md5", base64(as_bytes(md5)));
     request.body = body;
     request.attempts = bucket_.settings().data_attempts;
-    request.check = [&](const HttpResponse& http) { return check_etag(http, md5); };
+    request.check = [&](const HttpResponse& http) { return check_s3_etag(http, md5); };
     return ask_create_only(request);
   }
 
@@ -319,10 +270,7 @@ class S3Writer final : public ObjectWriter {
     int status = answer.http.status;
     if (found && (status == 412 || status == 409 || status == 404)) throw taken(shown_);
     if (status == 412) throw taken(shown_);
-    if (answer.error.code == "NoSuchUpload")
-      throw Error(ErrorCode::unavailable,
-                  fmt::format("{}: its upload was ended by somebody else", shown_),
-                  "two runs into one bucket clear each other's leftovers: run again");
+    if (answer.error.code == "NoSuchUpload") throw s3_upload_ended(shown_);
     throw bucket_.client().error_of(answer, fmt::format("finish {}", shown_));
   }
 
@@ -373,36 +321,6 @@ class S3Writer final : public ObjectWriter {
 std::unique_ptr<ObjectWriter> make_s3_writer(S3Bucket& bucket, const std::string& name,
                                              const PutOptions& options) {
   return std::make_unique<S3Writer>(bucket, name, options);
-}
-
-void abort_s3_upload(S3Bucket& bucket, const std::string& key, const std::string& id) {
-  S3Request request;
-  request.method = "DELETE";
-  request.key = key;
-  request.query = {{"uploadId", id}};
-  request.even_if_stopped = true;
-  S3Answer answer = bucket.client().call(request);
-  int status = answer.http.status;
-  // Gone already; or a server that does not know how (405, 501): there its own expiry has to do.
-  if (status != 404 && status != 405 && status != 501)
-    bucket.client().require_ok(answer, fmt::format("end an upload to {}", bucket.location()));
-}
-
-void try_s3_upload(S3Bucket& bucket) {
-  std::string name = "holdfast-check-" + random_hex(8);
-  std::string key = bucket.key_of(name), shown = bucket.shown(name);
-  std::string id = begin_upload(bucket, key, shown, {}, random_hex(16));
-  try {
-    send_part(bucket, key, id, 1, as_bytes("x"), shown, {});
-  } catch (const Error&) {
-    try {
-      abort_s3_upload(bucket, key, id);
-    } catch (const Error&) {
-      // The first failure says more; reap_unfinished() finds the upload.
-    }
-    throw;
-  }
-  abort_s3_upload(bucket, key, id);
 }
 
 }  // namespace holdfast

@@ -17,10 +17,4 @@ namespace holdfast {
 std::unique_ptr<ObjectWriter> make_s3_writer(S3Bucket& bucket, const std::string& name,
                                              const PutOptions& options);
 
-// Ends the unfinished upload `id` of `key`, and frees its parts; one that is gone is no error.
-void abort_s3_upload(S3Bucket& bucket, const std::string& key, const std::string& id);
-
-// Proves that uploads are possible without leaving anything: begins one, sends a part, aborts it.
-void try_s3_upload(S3Bucket& bucket);
-
 }  // namespace holdfast
