@@ -31,6 +31,7 @@ struct HttpRequest {
   size_t body_bytes_max = 16 << 20;  // of a body that goes to HttpResponse; more is an error
   int connect_timeout_ms = 10'000;
   int stall_timeout_ms = 30'000;  // without any byte in either direction
+  bool even_if_stopped = false;   // clears up after the user has asked to stop
 };
 
 struct HttpResponse {

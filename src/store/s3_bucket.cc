@@ -1,0 +1,149 @@
+#include "store/s3_bucket.h"
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include <charconv>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace holdfast {
+namespace {
+
+constexpr size_t kKeyBytesMax = 1024;
+// x-amz-meta-*: kept with the object by every server.
+constexpr const char* kTokenHeader = "x-amz-meta-holdfast-writer";
+
+std::string as_folder(std::string prefix) {
+  while (prefix.starts_with('/')) prefix.erase(0, 1);
+  while (prefix.ends_with('/')) prefix.pop_back();
+  if (prefix.empty()) return prefix;
+  check_object_name(prefix);
+  return prefix + "/";
+}
+
+// Whole seconds, rounded up: a lock never ends early.
+std::string lock_time(UtcTime until) {
+  UtcTime seconds = std::chrono::ceil<std::chrono::seconds>(until);
+  return format_rfc3339(seconds).substr(0, 19) + "Z";
+}
+
+std::optional<UtcTime> parse_lock_time(const std::string& text) {
+  if (text.size() < 20 || text.back() != 'Z') return std::nullopt;
+  return parse_rfc3339(text.substr(0, 19) + ".000Z") +
+         (text.size() > 20 ? std::chrono::seconds(1) : std::chrono::seconds(0));
+}
+
+}  // namespace
+
+std::string md5_bytes(ByteView bytes) {
+  std::string digest(16, '\0');
+  size_t size = 0;
+  if (EVP_Q_digest(nullptr, "MD5", nullptr, bytes.data(), bytes.size(),
+                   reinterpret_cast<unsigned char*>(digest.data()), &size) != 1 ||
+      size != digest.size())
+    throw Error(ErrorCode::unsupported, "this OpenSSL has no MD5, which S3 needs",
+                "OpenSSL's FIPS mode forbids it: use the default provider");
+  return digest;
+}
+
+std::string base64(ByteView bytes) {
+  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL adds a zero byte
+  int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(),
+                             static_cast<int>(bytes.size()));
+  text.resize(static_cast<size_t>(size));
+  return text;
+}
+
+S3Bucket::S3Bucket(const S3Settings& settings, CredentialSource& credentials,
+                   HttpTransport& transport, const Clock& clock)
+    : settings_(settings),
+      prefix_(as_folder(settings.prefix)),
+      clock_(clock),
+      client_(settings_, credentials, transport, clock) {
+  bool aws = client_.at_aws();
+  if (!settings_.storage_class) settings_.storage_class = aws ? "STANDARD_IA" : "";
+  if (!settings_.sse) settings_.sse = aws ? "AES256" : "";
+}
+
+std::string S3Bucket::key_of(const std::string& name) const {
+  check_object_name(name);
+  std::string key = prefix_ + name;
+  if (key.size() > kKeyBytesMax)
+    throw Error(ErrorCode::invalid, fmt::format("'{}' is too long for a bucket", printable(name)));
+  return key;
+}
+
+std::optional<std::string> S3Bucket::name_of(const std::string& key) const {
+  if (!key.starts_with(prefix_)) return std::nullopt;
+  std::string name = key.substr(prefix_.size());
+  try {
+    check_object_name(name);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  return name;
+}
+
+std::string S3Bucket::shown(const std::string& name) const {
+  return fmt::format("s3://{}/{}{}", settings_.bucket, prefix_, name);
+}
+
+std::string S3Bucket::location() const {
+  std::string text = shown("");
+  text.pop_back();
+  return text;
+}
+
+std::optional<S3Found> S3Bucket::find(const std::string& name) {
+  S3Request request;
+  request.method = "HEAD";
+  request.key = key_of(name);
+  S3Answer answer = client_.call(request);
+  if (answer.http.status == 404) return std::nullopt;
+  client_.require_ok(answer, shown(name));
+
+  S3Found found;
+  found.info.name = name;
+  std::string size = answer.http.header("content-length");
+  auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), found.info.bytes);
+  std::optional<UtcTime> modified = parse_http_time(answer.http.header("last-modified"));
+  if (size.empty() || error != std::errc() || end != size.data() + size.size() || !modified)
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{}: the server does not say its size and time", shown(name)),
+                "see that the endpoint is that of an S3 service");
+  found.info.modified = *modified;
+  found.info.locked_until =
+      parse_lock_time(answer.http.header("x-amz-object-lock-retain-until-date"));
+  found.etag = answer.http.header("etag");
+  found.token = answer.http.header(kTokenHeader);
+  return found;
+}
+
+void S3Bucket::remove(const std::string& name) {
+  S3Request request;
+  request.method = "DELETE";
+  request.key = key_of(name);
+  request.even_if_stopped = true;
+  S3Answer answer = client_.call(request);
+  if (answer.http.status != 404 || answer.error.code == "NoSuchBucket")
+    client_.require_ok(answer, fmt::format("remove {}", shown(name)));
+}
+
+HttpHeaders S3Bucket::new_object_headers(const PutOptions& options, bool is_large,
+                                         const std::string& token) const {
+  HttpHeaders headers{{"content-type", "application/octet-stream"}, {kTokenHeader, token}};
+  if (is_large && !settings_.storage_class->empty())
+    headers.emplace_back("x-amz-storage-class", *settings_.storage_class);
+  if (!settings_.sse->empty()) headers.emplace_back("x-amz-server-side-encryption", *settings_.sse);
+  if (*settings_.sse == "aws:kms" && !settings_.kms_key.empty())
+    headers.emplace_back("x-amz-server-side-encryption-aws-kms-key-id", settings_.kms_key);
+  if (!settings_.object_lock.empty() && options.keep_until) {
+    headers.emplace_back("x-amz-object-lock-mode", settings_.object_lock);
+    headers.emplace_back("x-amz-object-lock-retain-until-date", lock_time(*options.keep_until));
+  }
+  return headers;
+}
+
+}  // namespace holdfast
