@@ -150,6 +150,11 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, Le
   require_preflight(before.findings, stores.size(), context.run);
   drop_unwritable(mirror, before.findings);
   options.bytes_expected = before.archive_bytes_expected;
+  for (const OpenStore& store : stores) {
+    std::optional<UtcTime> date =
+        lock_date(store, config, options.source.dbname(), context.run.clock.now());
+    if (date && (!options.keep_until || *date > *options.keep_until)) options.keep_until = date;
+  }
   context.console.finish_phase();
 
   Manifest manifest = run_dump(options, mirror, context.run);

@@ -53,6 +53,8 @@ int command_copy(CommandContext& context) {
 
   CopyOptions options;
   options.machine = machine_name(context.config);
+  if (const auto& manifest = located.backup().manifest)
+    options.keep_until = lock_date(to, context.config, manifest->database, manifest->created_at);
   uint64_t bytes = copy_backup(*from.store, located.backup(), *to.store, options, context.run);
   context.console.finish_phase();
   context.output.line(fmt::format("{}  {} from {} to {}", located.id, human_bytes(bytes),

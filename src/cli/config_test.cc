@@ -268,7 +268,7 @@ TEST_F(ConfigTest, StoresAreTheFolderTheBucketAndTables) {
   EXPECT_TRUE(offsite.is_bucket);
   EXPECT_EQ(offsite.text("s3_bucket"), "far");
   EXPECT_EQ(offsite.text("s3_region"), "eu-west-1");
-  EXPECT_EQ(offsite.text("s3_storage_class"), "STANDARD_IA");
+  EXPECT_EQ(offsite.text("s3_storage_class"), "auto");
   EXPECT_EQ(offsite.text("s3_prefix"), "backups");
 }
 

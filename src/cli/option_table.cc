@@ -78,19 +78,22 @@ std::vector<Option> store_options() {
        "if "
        "s3_endpoint is set",
        {"auto", "path", "host"}},
-      {"s3_storage_class", "", "", "s3_storage_class", text, "CLASS", "STANDARD_IA", 0, kStoreGroup,
-       "the storage class of archives; none: the bucket's own default"},
+      {"s3_storage_class", "", "", "s3_storage_class", text, "CLASS", "auto", 0, kStoreGroup,
+       "the storage class of archives; auto: STANDARD_IA at Amazon, else the server's own; none: "
+       "the "
+       "bucket's own"},
       {"s3_sse",
        "",
        "",
        "s3_sse",
        choice,
        "HOW",
-       "AES256",
+       "auto",
        0,
        kStoreGroup,
-       "how the server encrypts at rest; none: as the bucket is set up",
-       {"AES256", "aws:kms", "none"}},
+       "how the server encrypts at rest; auto: AES256 at Amazon, else as the server does; none: as "
+       "the bucket is set up",
+       {"auto", "AES256", "aws:kms", "none"}},
       {"s3_kms_key", "", "", "s3_kms_key", text, "KEY", "", 0, kStoreGroup,
        "the key of aws:kms; else the account's"},
       {"s3_object_lock",

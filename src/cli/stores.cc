@@ -12,7 +12,10 @@
 #include "cli/backups.h"
 #include "dump/names.h"
 #include "seal/sha256.h"
+#include "store/aws_chain.h"
+#include "store/aws_profile.h"
 #include "store/local_store.h"
+#include "store/s3_store.h"
 
 namespace holdfast {
 namespace {
@@ -44,9 +47,58 @@ std::string short_hash(const std::string& text) {
   return sha256_hex(as_bytes(text)).substr(0, kMachineDigits);
 }
 
-OpenStore open_bucket(const StoreConfig& store, const Config&, const Run&) {
-  throw Error(ErrorCode::unsupported,
-              fmt::format("store {}: the S3 store is not merged", store.name));
+// "auto" leaves the choice to the store, "none" to the bucket.
+std::optional<std::string> unless_auto(const std::string& text) {
+  if (text == "auto") return std::nullopt;
+  return text == "none" ? std::string() : text;
+}
+
+S3Settings s3_settings(const StoreConfig& store, const AwsDefaults& defaults, const Run& run) {
+  S3Settings settings;
+  settings.bucket = store.text("s3_bucket");
+  std::string prefix = store.text("s3_prefix");
+  while (prefix.ends_with('/')) prefix.pop_back();
+  settings.prefix = prefix.empty() ? "" : prefix + "/";
+  settings.endpoint = store.given("s3_endpoint") ? store.text("s3_endpoint") : defaults.endpoint;
+  std::string region = store.given("s3_region") ? store.text("s3_region") : defaults.region;
+  if (!region.empty()) settings.region = region;
+  if (std::string how = store.text("s3_addressing"); how != "auto")
+    settings.path_style = how == "path";
+  else if (defaults.path_style)
+    settings.path_style = true;
+  settings.storage_class = unless_auto(store.text("s3_storage_class"));
+  settings.sse = unless_auto(store.text("s3_sse"));
+  settings.kms_key = store.text("s3_kms_key");
+  if (std::string mode = store.text("s3_object_lock"); mode != "none")
+    settings.object_lock = mode == "governance" ? "GOVERNANCE" : "COMPLIANCE";
+  settings.parallel = static_cast<int>(std::stoll(store.text("s3_parallel")));
+  settings.stop = run.stop;
+  return settings;
+}
+
+OpenStore open_bucket(const StoreConfig& store, const Config& config, const Run& run) {
+  std::string profile = store.given("s3_profile") ? store.text("s3_profile") : "";
+  // AWS_PROFILE is the default of the option; asked for by option it would beat AWS_ACCESS_KEY_ID.
+  if (store.setting("s3_profile").origin == "AWS_PROFILE") profile.clear();
+  AwsDefaults defaults = aws_defaults(config.environment(), profile);
+  CurlOptions curl;
+  curl.ca_file = store.given("s3_ca_file") ? store.text("s3_ca_file") : defaults.ca_file;
+  curl.stop = run.stop;
+  AwsChainOptions chain;
+  chain.environment = config.environment();
+  chain.profile = profile;
+
+  OpenStore open;
+  open.name = store.name;
+  open.locks_objects = store.text("s3_object_lock") != "none";
+  open.transport = make_curl_transport(curl);
+  S3Settings settings = s3_settings(store, defaults, run);
+  chain.region = settings.region;
+  open.credentials = make_aws_credentials(chain, *open.transport, run.clock);
+  open.store = with_context(fmt::format("store {}", store.name), [&] {
+    return make_s3_store(settings, *open.credentials, *open.transport, run.clock);
+  });
+  return open;
 }
 
 OpenStore open_folder(const StoreConfig& config) {
@@ -56,7 +108,11 @@ OpenStore open_folder(const StoreConfig& config) {
         ErrorCode::invalid,
         fmt::format("{}: '{}' is not a folder", config.setting("dir").origin, printable(folder)),
         "a bucket is named by S3_BACKUP_BUCKET (or a table [store.NAME] with bucket = …)");
-  return {config.name, folder, make_local_store(folder)};
+  OpenStore open;
+  open.name = config.name;
+  open.folder = folder;
+  open.store = make_local_store(folder);
+  return open;
 }
 
 // Runs `ask` for every store. One that fails is a warning, unless all do.
@@ -151,6 +207,19 @@ StoreLock::StoreLock(const std::vector<OpenStore>& stores, const Config& config,
          reap_crashed_runs(*stores[i].store, reap_scope(stores[i], config, run.clock)))
       run.log.info(stores.size() > 1 ? stores[i].name + ": " + line : line);
   });
+}
+
+std::optional<UtcTime> lock_date(const OpenStore& store, const Config& config,
+                                 const std::string& database, UtcTime created_at) {
+  if (!store.locks_objects) return std::nullopt;
+  std::vector<UtcTime> others;
+  try {
+    for (const std::string& id : list_backup_ids(*store.store, database))
+      others.push_back(parse_backup_id(id)->at);
+  } catch (const Error&) {
+    // A store that cannot be listed will say so when it is written to; the later date is safe.
+  }
+  return retention_date(others, created_at, retention_policy(config));
 }
 
 const Copy& Located::best() const {

@@ -14,14 +14,20 @@
 #include "cli/config.h"
 #include "cli/documents.h"
 #include "dump/catalog.h"
+#include "store/aws_credentials.h"
+#include "store/http.h"
 #include "store/object_store.h"
 
 namespace holdfast {
 
 struct OpenStore {
-  std::string name;    // "local", "s3", or of [store.NAME]
-  std::string folder;  // empty: a bucket
-  std::unique_ptr<ObjectStore> store;
+  std::string name;            // "local", "s3", or of [store.NAME]
+  std::string folder;          // empty: a bucket
+  bool locks_objects = false;  // S3 Object Lock
+  // What a bucket's store works with, and outlives it.
+  std::unique_ptr<HttpTransport> transport{};
+  std::unique_ptr<CredentialSource> credentials{};
+  std::unique_ptr<ObjectStore> store{};
 };
 
 // Throws Error(invalid) for settings that cannot be right. Nothing is asked of a server yet.
@@ -50,6 +56,11 @@ class StoreLock {
 
 // This machine and user, as claims say it: 16 hexadecimal digits that give nothing away.
 std::string machine_name(const Config& config);
+
+// Until when a store that locks objects has to keep a backup of `created_at`: as long as retention
+// will, which depends on whether it is the first of its month there. Nothing if it does not lock.
+std::optional<UtcTime> lock_date(const OpenStore& store, const Config& config,
+                                 const std::string& database, UtcTime created_at);
 
 struct Copy {
   size_t store = 0;  // in the vector of stores

@@ -27,7 +27,7 @@ Claim::Claim(ObjectStore& store, const std::string& id, const std::string& machi
   for (const std::string& name : names_)
     if (stands(store_, name))
       throw Error(ErrorCode::exists, name + " exists already in " + store_.location(),
-                  "run the backup again: its name holds the time");
+                  "see what is there: holdfast list");
   write_object(store_, claim_name(id_), as_bytes(claim_content(id_, machine)));
 }
 
