@@ -35,6 +35,15 @@ bool fits_host_name(const std::string& bucket) {
   });
 }
 
+// It becomes part of a host name, so it must not be able to name another host.
+bool is_region(std::string_view region) {
+  return !region.empty() && region.size() <= 64 &&
+         std::all_of(region.begin(), region.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                  c == '-' || c == '_';
+         });
+}
+
 void check_settings(const S3Settings& settings) {
   auto wrong = [](const std::string& message, const char* hint) {
     return Error(ErrorCode::invalid, message, hint);
@@ -48,6 +57,9 @@ void check_settings(const S3Settings& settings) {
   if (!good || endpoint.find_first_of("?#@ \r\n") != std::string::npos)
     throw wrong(fmt::format("'{}' cannot be an endpoint", printable(endpoint)),
                 "it looks like https://s3.example.org or http://127.0.0.1:9000");
+  if (!settings.region.empty() && !is_region(settings.region))
+    throw wrong(fmt::format("'{}' cannot be a region", printable(settings.region)),
+                "AWS_REGION looks like eu-central-1");
   if (settings.sse.value_or("") != "" && *settings.sse != "AES256" && *settings.sse != "aws:kms")
     throw wrong(fmt::format("'{}' is no server-side encryption", printable(*settings.sse)),
                 "choose AES256 or aws:kms, or leave it empty");
@@ -199,7 +211,7 @@ S3Answer S3Client::attempt(const S3Request& request, const std::string& payload_
 bool S3Client::adopt_region(const S3Answer& answer, const std::string& region) {
   std::lock_guard lock(mutex_);
   if (region_ != region) return true;  // another thread was told
-  if (answer.error.region.empty() || region_corrected_) return false;
+  if (!is_region(answer.error.region) || region_corrected_) return false;
   region_ = answer.error.region;
   region_corrected_ = true;
   return true;
@@ -230,7 +242,6 @@ S3Answer S3Client::call(const S3Request& request) {
   std::stop_token stop = request.stop.stop_possible() ? request.stop : settings_.stop;
   if (request.even_if_stopped) stop = {};
   int renewals = 0;
-  bool maybe_done = false;
   for (int done = 0;;) {
     S3Answer answer;
     std::optional<Error> trouble;
@@ -245,10 +256,8 @@ S3Answer S3Client::call(const S3Request& request) {
       if (error.code() != ErrorCode::unavailable) throw;
       trouble = error;
     }
-    answer.maybe_done_before = maybe_done;
     if (next == Next::give_back) return answer;
     if (next == Next::again_now) continue;
-    maybe_done = true;
     if (++done >= attempts) {
       if (!trouble) return answer;
       throw Error(

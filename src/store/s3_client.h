@@ -43,9 +43,6 @@ struct S3Request {
 struct S3Answer {
   HttpResponse http;
   S3ErrorBody error;  // of an answer that is not ok
-  // An earlier attempt had no answer, or 5xx: it may have been carried out all the same.
-  bool maybe_done_before = false;
-
   bool ok() const { return http.status >= 200 && http.status < 300 && error.code.empty(); }
 };
 

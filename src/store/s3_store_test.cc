@@ -238,6 +238,13 @@ TEST(S3Store, TheRegionThatTheServerNamesIsTakenOnce) {
   }
 }
 
+// The region is part of AWS's host names: what a server names must not lead elsewhere.
+TEST(S3Store, ARegionThatIsNoneIsNotFollowed) {
+  S3Fixture s3([](S3Fake& fake, S3Settings&) { fake.region = "evil.test/"; });
+  EXPECT_ERROR(invalid, s3.store().head("a"));
+  EXPECT_EQ(s3.fake.requests(), 2u);  // HEAD, and GET for its reason
+}
+
 TEST(S3Store, RefusalsNameTheNextStep) {
   struct Case {
     const char* what;
@@ -285,6 +292,7 @@ TEST(S3Store, WrongSettingsAreRefusedBeforeAnythingIsSent) {
   EXPECT_ERROR(invalid, make([](S3Settings& s) { s.sse = "AES512"; }));
   EXPECT_ERROR(invalid, make([](S3Settings& s) { s.object_lock = "compliance"; }));
   EXPECT_ERROR(invalid, make([](S3Settings& s) { s.prefix = "../x"; }));
+  EXPECT_ERROR(invalid, make([](S3Settings& s) { s.region = "evil.test/"; }));
 }
 
 TEST(S3Store, CredentialsThatExpireMidwayAreFetchedAnew) {
@@ -325,6 +333,38 @@ TEST(S3Store, AnInterruptEndsTheWaitingAndTheUploadIsCleared) {
   EXPECT_ERROR(cancelled, s3.store().list(""));
   writer.reset();
   EXPECT_EQ(s3.fake.uploads(), 0u);
+}
+
+// Where requests go, by what the transport is asked for.
+TEST(S3Store, AddressesAreThoseOfTheKindOfServer) {
+  struct Case {
+    const char *bucket, *region, *endpoint;
+    std::optional<bool> path_style;
+    const char* url;
+  };
+  const Case cases[] = {
+      {"care", "eu-central-1", "", {}, "https://care.s3.eu-central-1.amazonaws.com/backups/a%20b"},
+      {"care", "cn-north-1", "", {}, "https://care.s3.cn-north-1.amazonaws.com.cn/backups/a%20b"},
+      {"my.care", "us-east-1", "", {}, "https://s3.us-east-1.amazonaws.com/my.care/backups/a%20b"},
+      {"care", "", "", true, "https://s3.us-east-1.amazonaws.com/care/backups/a%20b"},
+      {"care", "", "http://127.0.0.1:9000/", {}, "http://127.0.0.1:9000/care/backups/a%20b"},
+      {"care", "", "https://r2.test:443", false, "https://care.r2.test/backups/a%20b"},
+      {"care", "", "https://gw.test/s3/", {}, "https://gw.test/s3/care/backups/a%20b"},
+  };
+  for (const Case& test : cases) {
+    S3Fixture s3([&](S3Fake&, S3Settings& settings) {
+      settings.bucket = test.bucket;
+      settings.region = test.region;
+      settings.endpoint = test.endpoint;
+      settings.path_style = test.path_style;
+    });
+    EXPECT_ERROR(unavailable, s3.store().head("a b"));  // no such host in this process
+    std::string url = s3.fake.seen().at(0).url;
+    EXPECT_EQ(url, test.url);
+    std::string host = url.substr(url.find("://") + 3);
+    EXPECT_EQ(s3.fake.seen().at(0).headers.at(0),
+              (std::pair<std::string, std::string>("host", host.substr(0, host.find('/')))));
+  }
 }
 
 TEST(S3Store, PartsFitForAnySize) {
