@@ -40,6 +40,7 @@ from harness_server import (  # noqa: F401
     Server, cache_dir, ident, literal, server_bindir, skip_unless_server,
 )
 from harness_watch import SecretWatch  # noqa: F401
+from s3_servers import S3Server, S3rver  # noqa: F401
 from kitchen_sink import (  # noqa: F401
     kitchen_sink_drop_roles_sql, kitchen_sink_roles_sql, kitchen_sink_sql,
 )
