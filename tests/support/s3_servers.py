@@ -26,6 +26,7 @@ from harness_server import cache_dir
 
 START_TIMEOUT_S = 60
 LOG_TAIL_CHARS = 4000
+OUT_SHOWN_BYTES = 2000  # of a download that failed half-way
 AWS = "/usr/bin/aws"  # Debian's, whatever else comes first in PATH
 
 
@@ -80,7 +81,8 @@ class S3Server:
         result = Result(command, done.returncode, done.stdout, done.stderr,
                         time.monotonic() - began)
         if check and result.code != 0:
-            raise AssertionError(f"{result}\n{self.log_tail()}")
+            shown = Result(command, result.code, done.stdout[:OUT_SHOWN_BYTES], done.stderr)
+            raise AssertionError(f"{shown}\n{self.log_tail()}")
         return result
 
     def log_tail(self) -> str:
