@@ -28,6 +28,7 @@ import signal
 import sys
 import unittest
 
+from fake_s3 import FakeS3  # noqa: F401
 from harness_base import (  # noqa: F401  (all of these are this module's interface)
     Unavailable, assert_no_secrets, descendants, free_port, processes, random_secret, redact,
     register_secret, secrets, temp_dir, wait_until,
@@ -43,6 +44,8 @@ from harness_watch import SecretWatch  # noqa: F401
 from kitchen_sink import (  # noqa: F401
     kitchen_sink_drop_roles_sql, kitchen_sink_roles_sql, kitchen_sink_sql,
 )
+from s3_servers import S3Server, S3rver  # noqa: F401
+from swift_server import Swift  # noqa: F401
 
 
 def main() -> None:

@@ -1,0 +1,394 @@
+"""Backups in a bucket: with S3 servers of other makers, with stock tools, and with a server that fails.
+
+The servers and what they cannot do: s3_servers.py, swift_server.py, fake_s3.py.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import harness  # noqa: E402
+
+BUCKET = "safe"
+LONG = bool(os.environ.get("HOLDFAST_TEST_LONG"))
+PEAK_MIB_MAX = 320
+# More than two parts of 8 MiB: digests in hexadecimal compress by half and no further.
+ROWS = 350_000
+
+
+def setUpModule():
+    global source
+    source = harness.Server()
+    source.createdb("care")
+    source.psql("CREATE TABLE visits AS SELECT i AS id, sha512(i::text::bytea) AS note"
+                f" FROM generate_series(1, {ROWS}) i; ALTER TABLE visits ADD PRIMARY KEY (id);", "care")
+    source.createdb("small")
+    source.psql("CREATE TABLE clients AS SELECT i AS id, 'client ' || i AS name"
+                " FROM generate_series(1, 500) i", "small")
+
+
+def tearDownModule():
+    source.close()
+
+
+class Case(unittest.TestCase):
+    """What all tests here need; `s3` is the class's server."""
+
+    s3: harness.S3Server
+    make_server = None
+
+    @classmethod
+    def setUpClass(cls):
+        if cls.make_server is None:
+            raise unittest.SkipTest("what the tests of each server share")
+        try:
+            cls.s3 = cls.make_server()
+        except harness.Unavailable as error:
+            raise unittest.SkipTest(str(error)) from None
+        cls.addClassCleanup(cls.s3.close)
+        cls.s3.make_bucket(BUCKET)
+
+    def setUp(self):
+        self.folder = harness.temp_dir() / "local"
+        # A prefix of its own for each test, with all that is easily encoded wrongly.
+        self.prefix = f"care+commons/100% sûr, 日本/{self.id().rpartition('.')[2]}"
+
+    def env(self, db="care", **more):
+        return {"DATABASE_URL": source.url(db), "BACKUP_DIR": self.folder, "S3_BACKUP_BUCKET": BUCKET,
+                "S3_BACKUP_PREFIX": self.prefix, **self.s3.env(), **more}
+
+    def run_it(self, *args, db="care", expect=0, check=True, timeout=300, **more):
+        return harness.holdfast(*args, env=self.env(db, **more), check=check, timeout=timeout,
+                                expect=expect if check else None)
+
+    def backup(self, *args, **more):
+        result = self.run_it("backup", "--type", "dump", "--json", *args, **more).json()
+        return result["results"][0]
+
+    def keys(self):
+        return {key.removeprefix(self.prefix + "/"): size
+                for key, size in self.s3.objects(BUCKET, self.prefix + "/").items()}
+
+    def listed(self, *args, **more):
+        return [b["id"] for b in self.run_it("list", "--json", *args, **more).json()["backups"]]
+
+    def key(self, name):
+        return f"{self.prefix}/{name}"
+
+    def restored(self, *args, db="care", **more):
+        """Restores from the bucket alone and compares every row with the source."""
+        name = f"restored_{os.urandom(4).hex()}"
+        result = self.run_it("restore", "latest", "--store", "s3", "--database", name, "--json", *args,
+                             db=db, **more)
+        self.assertEqual("PASS", result.json()["verdict"])
+        self.same_rows(name, db)
+
+    def same_rows(self, name, db="care"):
+        try:
+            self.assertEqual("", harness.rows_difference(harness.rows(source, db),
+                                                         harness.rows(source, name)))
+        finally:
+            source.dropdb(name)
+
+
+class AnyServer(Case):
+    """The same for every server."""
+
+    def test_there_and_back_and_with_stock_tools(self):
+        made = self.backup()
+        self.assertEqual(["ok", "ok"], [store["status"] for store in made["stores"]])
+        self.assertTrue(all(store["proof"]["ok"] for store in made["stores"]))
+        archive = made["id"] + ".dump"
+        local = (self.folder / archive).read_bytes()
+        self.assertGreater(len(local), 17 << 20, "this is to be an upload of several parts")
+
+        # Written by holdfast, read by aws and pg_restore: the original's procedure.
+        self.assertEqual(len(local), self.keys()[archive])
+        self.assertEqual(local, self.s3.download(BUCKET, self.key(archive)))
+        source.createdb("by_hand")
+        dump = harness.temp_dir() / "care.dump"
+        self.s3.aws("s3", "cp", "--quiet", f"s3://{BUCKET}/{self.key(archive)}", dump)
+        source.tool("pg_restore", "-d", "by_hand", dump)
+        self.same_rows("by_hand")
+
+        # What the bucket alone says, with the folder gone.
+        shutil.rmtree(self.folder)
+        self.assertEqual([made["id"]], self.listed())
+        self.assertTrue(self.run_it("verify", "latest", "--json").json()["ok"])
+        self.restored()
+
+    def test_what_aws_uploaded_is_read(self):
+        made = self.backup("--store", "local", db="small")
+        self.assertEqual({}, self.keys())
+        self.s3.aws("s3", "cp", "--recursive", "--quiet", "--exclude", ".*", self.folder,
+                    f"s3://{BUCKET}/{self.prefix}/")
+        shutil.rmtree(self.folder)
+        self.assertEqual([made["id"]], self.listed("--store", "s3", db="small"))
+        self.restored(db="small")
+
+    def test_damage_in_the_bucket_is_found(self):
+        made = self.backup()
+        archive = made["id"] + ".dump"
+        content = bytearray((self.folder / archive).read_bytes())
+        content[len(content) // 2] ^= 1
+        self.s3.upload(BUCKET, self.key(archive), bytes(content))
+        verified = self.run_it("verify", made["id"], "--json", expect=4).json()
+        self.assertEqual({"local": True, "s3": False},
+                         {copy["store"]: copy["ok"] for copy in verified["backups"]})
+        self.s3.aws("s3", "rm", f"s3://{BUCKET}/{self.key(archive)}")
+        self.run_it("verify", made["id"], "--store", "s3", expect=4)
+
+    def test_an_unwritable_bucket_harms_no_folder(self):
+        result = self.run_it("backup", "--type", "dump", "--json", db="small", expect=3,
+                             S3_BACKUP_BUCKET="there-is-no-such-bucket")
+        made = result.json()["results"][0]
+        self.assertEqual(["ok", "failed"], [store["status"] for store in made["stores"]])
+        self.assertIn("there-is-no-such-bucket", result.err)
+        self.assertEqual([made["id"]], self.listed("--store", "local", db="small"))
+
+    def test_a_wrong_key_is_refused_and_said(self):
+        result = self.run_it("backup", "--type", "dump", "--store", "s3", db="small", check=False,
+                             AWS_SECRET_ACCESS_KEY=harness.random_secret())
+        self.assertNotEqual(0, result.code)
+        self.assertIn("hint:", result.err)
+        self.assertIn("signature", result.err.lower())
+        self.assertEqual({}, self.keys())
+
+    def test_copies_go_both_ways(self):
+        made = self.backup("--store", "local")
+        self.run_it("copy", "latest", "--to", "s3")
+        first = (self.folder / (made["id"] + ".dump")).read_bytes()
+        shutil.rmtree(self.folder)
+        self.run_it("copy", "latest", "--to", "local")
+        self.assertEqual(first, (self.folder / (made["id"] + ".dump")).read_bytes())
+
+
+class WithS3rver(AnyServer):
+    make_server = harness.S3rver
+
+    def test_more_keys_than_a_page_holds(self):
+        folder = harness.temp_dir()
+        for number in range(1100):
+            (folder / f"aaa {number:04}.txt").write_text("of somebody else")
+        self.s3.aws("s3", "cp", "--recursive", "--quiet", folder, f"s3://{BUCKET}/{self.prefix}/",
+                    config={"max_concurrent_requests": 20})
+        made = self.backup(db="small")
+        self.assertEqual([made["id"]], self.listed("--store", "s3", db="small"))
+
+
+class WithSwift(AnyServer):
+    make_server = harness.Swift
+
+    def test_uploads_of_killed_runs_are_cleared(self):
+        process = harness.spawn_holdfast("backup", "--type", "dump", "--store", "s3", env=self.env())
+        harness.wait_until(lambda: self.s3.uploads(BUCKET) or process.poll() is not None, 60)
+        process.kill()
+        process.wait()
+        self.assertEqual(1, len(self.s3.uploads(BUCKET)), "was not killed within its upload")
+        made = self.backup("--store", "s3")
+        self.assertEqual([], self.s3.uploads(BUCKET))
+        self.assertEqual([made["id"]], self.listed("--store", "s3"))
+
+
+class WithFake(AnyServer):
+    make_server = harness.FakeS3
+
+    def setUp(self):
+        super().setUp()
+        self.s3.heal()
+
+    def test_more_keys_than_a_page_holds(self):
+        for number in range(2100):
+            self.s3.place(BUCKET, self.key(f"aaa {number:04}.txt"), b"")
+        made = self.backup(db="small")
+        self.assertEqual([made["id"]], self.listed("--store", "s3", db="small"))
+
+
+class Faults(Case):
+    make_server = harness.FakeS3
+
+    def setUp(self):
+        super().setUp()
+        self.s3.heal()
+        # Of each test and subtest alone.
+        self.s3.drop_bucket(BUCKET)
+        self.s3.make_bucket(BUCKET)
+
+    def expect_whole_or_nothing(self, result):
+        """After whatever went wrong: what is listed is whole, what is not leaves nothing."""
+        self.s3.heal()
+        self.assertEqual([], self.s3.uploads(BUCKET), f"an upload was left\n{result}")
+        ids = self.listed("--store", "s3")
+        if result.code == 0:
+            self.assertEqual(1, len(ids), str(result))
+            self.run_it("verify", ids[0], "--store", "s3")
+        elif not ids:
+            self.assertEqual([], [key for key in self.keys() if key.endswith((".dump", ".sql"))],
+                             str(result))
+            self.assertIn("error:", result.err)
+        else:  # written, but its proof did not come through: said, and yet whole
+            self.run_it("verify", ids[0], "--store", "s3")
+
+    def one_fault(self, kind, number):
+        """A backup in which request `number` meets `kind`. Returns whether there was such a request."""
+        self.s3.drop_bucket(BUCKET)
+        self.s3.make_bucket(BUCKET)
+        self.s3.heal()
+        fault = self.s3.fail(kind, first=number)
+        result = self.run_it("backup", "--type", "dump", "--store", "s3", check=False)
+        met = [seen for seen in self.s3.seen if seen.fault]
+        happened = fault.happened > 0
+        with self.subTest(kind, number=number, op=met[0].op if met else None):
+            self.expect_whole_or_nothing(result)
+            if kind not in ("denied", "flip", "garbage", "skew"):
+                self.assertEqual(0, result.code, f"should have been survived\n{result}")
+        return happened
+
+    def test_every_request_may_fail_once(self):
+        kinds = ("500", "503", "429", "reset", "reset-body", "lost", "500-after", "cut", "truncated",
+                 "expired", "garbage", "wrong-etag", "200-error", "short", "denied", "flip")
+        self.one_fault("500", 10_000)
+        requests = len(self.s3.seen)
+        self.assertGreater(requests, 0)
+        number = 0
+        while True:
+            number += 1
+            # By default each request meets some of the faults, each fault many of the requests.
+            chosen = kinds if LONG else kinds[number % 4::4]
+            if not any([self.one_fault(kind, number) for kind in chosen]):
+                break
+        self.assertGreater(number, 10, "there are more requests in a backup than this")
+
+    def test_answers_to_the_end_of_an_upload_may_be_lost(self):
+        for op in ("CompleteMultipartUpload", "CreateMultipartUpload", "UploadPart", "PutObject",
+                   "AbortMultipartUpload"):
+            for kind in ("lost", "500-after", "200-error", "reset", "503"):
+                with self.subTest(op, kind=kind):
+                    self.setUp()
+                    self.s3.fail(kind, op=op, count=2)
+                    result = self.run_it("backup", "--type", "dump", "--store", "s3", check=False)
+                    self.assertEqual(0, result.code, str(result))
+                    self.expect_whole_or_nothing(result)
+
+    def test_a_server_that_stays_broken_is_reported(self):
+        for kind, op in (("denied", "UploadPart"), ("denied", "PutObject"),
+                         ("denied", "CreateMultipartUpload"), ("denied", "CompleteMultipartUpload"),
+                         ("expired", "UploadPart"), ("skew", None)):
+            with self.subTest(kind, op=op):
+                self.setUp()
+                self.s3.fail(kind, op=op, count=float("inf"))
+                result = self.run_it("backup", "--type", "dump", "--store", "s3", check=False)
+                self.assertNotEqual(0, result.code, str(result))
+                self.assertIn("hint:", result.err)
+                self.expect_whole_or_nothing(result)
+
+    def test_reading_survives_what_passes(self):
+        self.backup("--store", "s3")
+        for kind in ("500", "503", "429", "reset", "cut", "truncated", "short", "expired"):
+            with self.subTest(kind):
+                self.s3.heal()
+                fault = self.s3.fail(kind, op="GetObject", key=".dump", first=2, count=2)
+                self.run_it("verify", "latest", "--store", "s3", "--verify", "deep")
+                self.assertEqual(2, fault.happened)
+        self.s3.heal()
+        self.s3.fail("503", op="GetObject", first=3, count=3)
+        self.restored()
+
+    def test_a_bit_that_is_wrong_on_the_way_is_noticed(self):
+        self.backup("--store", "s3")
+        self.s3.fail("flip", op="GetObject", key=".dump", count=float("inf"))
+        self.run_it("verify", "latest", "--store", "s3", "--verify", "deep", expect=4)
+
+    def test_a_server_without_conditional_writes_serves_as_well(self):
+        self.s3.knows_if_none_match = False
+        try:
+            self.backup("--store", "s3")
+            self.restored()
+        finally:
+            self.s3.knows_if_none_match = True
+
+    def test_a_killed_run_leaves_nothing_that_lists_and_is_cleared(self):
+        fault = self.s3.fail("stall", op="UploadPart", first=2, count=float("inf"))
+        process = harness.spawn_holdfast("backup", "--type", "dump", "--store", "s3", env=self.env())
+        harness.wait_until(lambda: fault.happened or process.poll() is not None, 60)
+        process.kill()
+        process.wait()
+        self.assertEqual(1, len(self.s3.uploads(BUCKET)))
+        self.s3.heal()
+        self.assertEqual([], self.listed("--store", "s3"))
+        made = self.backup("--store", "s3")
+        self.assertEqual([], self.s3.uploads(BUCKET))
+        self.assertEqual([made["id"]], self.listed("--store", "s3"))
+
+    def test_an_interrupted_run_aborts_its_upload(self):
+        fault = self.s3.fail("stall", op="UploadPart", first=2, count=float("inf"))
+        process = harness.spawn_holdfast("backup", "--type", "dump", "--store", "s3", env=self.env())
+        harness.wait_until(lambda: fault.happened or process.poll() is not None, 60)
+        result = process.stop(signal.SIGINT)
+        self.assertNotEqual(0, result.code)
+        self.s3.heal()
+        self.assertEqual([], self.s3.uploads(BUCKET))
+        self.assertEqual({}, self.keys())
+
+    def test_memory_stays_bounded_when_the_server_is_slow_to_take_parts(self):
+        self.s3.fail("503", op="UploadPart", count=12)
+        env = {"PATH": os.environ["PATH"], "HOME": str(harness.home()), "LANG": "C.UTF-8",
+               **{name: str(value) for name, value in self.env().items()}}
+        process = subprocess.Popen([harness.holdfast_bin(), "backup", "--type", "dump", "--store", "s3"],
+                                   env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        self.assertEqual(0, process.returncode)
+        self.assertLess(usage.ru_maxrss / 1024, PEAK_MIB_MAX)
+
+
+class Connections(Case):
+    """How the server is reached."""
+
+    make_server = harness.FakeS3
+
+    def test_temporary_credentials(self):
+        with harness.FakeS3(session_token=harness.random_secret()) as server:
+            server.make_bucket(BUCKET)
+            more = server.env()
+            self.backup("--store", "s3", db="small", **more)
+            self.assertEqual(1, len(self.listed("--store", "s3", **more)))
+            result = self.run_it("list", "--store", "s3", check=False,
+                                 **{**more, "AWS_SESSION_TOKEN": None})
+            self.assertNotEqual(0, result.code)
+
+    def test_tls_is_verified(self):
+        folder = harness.temp_dir()
+        made = subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
+             "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder / "key",
+             "-out", folder / "cert"], capture_output=True, text=True)
+        self.assertEqual(0, made.returncode, made.stderr)
+        with harness.FakeS3(tls=(folder / "cert", folder / "key")) as server:
+            server.make_bucket(BUCKET)
+            more = server.env()
+            result = self.run_it("backup", "--type", "dump", "--store", "s3", db="small", check=False,
+                                 **more)
+            self.assertNotEqual(0, result.code)
+            self.assertIn("certificate", result.err)
+            self.assertEqual([], server.seen, "something was sent to a server nobody vouches for")
+            self.backup("--store", "s3", db="small", AWS_CA_BUNDLE=folder / "cert", **more)
+
+    def test_what_objects_get_is_what_was_chosen(self):
+        toml = harness.temp_dir() / "holdfast.toml"
+        toml.write_text("s3_storage_class = 'STANDARD_IA'\ns3_sse = 'aws:kms'\ns3_kms_key = 'of-care'\n")
+        made = self.backup("--store", "s3", HOLDFAST_CONFIG=toml)
+        archive = self.s3.buckets[BUCKET].get(self.key(made["id"] + ".dump"))
+        self.assertEqual("STANDARD_IA", archive.headers["x-amz-storage-class"])
+        self.assertEqual("aws:kms", archive.headers["x-amz-server-side-encryption"])
+        self.assertEqual("of-care", archive.headers["x-amz-server-side-encryption-aws-kms-key-id"])
+        self.restored()
+
+
+if __name__ == "__main__":
+    harness.main()
