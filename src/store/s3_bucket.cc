@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/error.h"
@@ -15,11 +16,23 @@ constexpr size_t kKeyBytesMax = 1024;
 // x-amz-meta-*: kept with the object by every server.
 constexpr const char* kTokenHeader = "x-amz-meta-holdfast-writer";
 
+constexpr size_t kPrefixBytesMax = 512;  // half of what a key may have
+
 std::string as_folder(std::string prefix) {
   while (prefix.starts_with('/')) prefix.erase(0, 1);
   while (prefix.ends_with('/')) prefix.pop_back();
   if (prefix.empty()) return prefix;
-  check_object_name(prefix);
+  // A prefix may be anything that a key may, other than a control character; it need not be a name
+  // that other stores would take.
+  bool good = is_utf8(prefix) && prefix.size() <= kPrefixBytesMax &&
+              std::none_of(prefix.begin(), prefix.end(), [](char c) {
+                return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
+              });
+  if (!good)
+    throw Error(ErrorCode::invalid,
+                fmt::format("'{}' cannot be a prefix of keys", printable(prefix)),
+                fmt::format("it is UTF-8 of at most {} bytes, without control characters",
+                            kPrefixBytesMax));
   return prefix + "/";
 }
 
