@@ -116,24 +116,39 @@ void prune_stores(CommandContext& context, const std::vector<OpenStore>& stores,
                   const std::string& database, LegOutcome& leg) {
   for (size_t i = 0; i < stores.size(); ++i) {
     ObjectStore& store = *stores[i].store;
+    PrunePlan plan;
     try {
-      PrunePlan plan = plan_prune(store, list_backups(store, database),
-                                  retention_policy(context.config), context.run.clock.now());
+      plan = plan_prune(store, list_backups(store, database), retention_policy(context.config),
+                        context.run.clock.now());
       apply_prune(store, plan, machine_name(context.config), context.run);
-      for (const PruneEntry& entry : plan.entries)
-        if (entry.decision.action == RetentionAction::remove) {
-          leg.stores[i].removed.push_back(entry.decision.id);
-          context.output.line(fmt::format("removed {} from {}: {}", entry.decision.id,
-                                          stores[i].name, entry.decision.reason));
-        }
     } catch (const Error& error) {
-      if (error.code() == ErrorCode::cancelled) throw;
-      leg.error = Error(ErrorCode::partial,
-                        fmt::format("the backup is safe, but retention failed in store {}: {}",
-                                    stores[i].name, error.what()),
-                        "holdfast prune takes it up again");
+      plan.failure = error;
     }
+    for (const PruneEntry& entry : plan.entries) {
+      if (entry.decision.action != RetentionAction::remove) continue;
+      leg.stores[i].removed.push_back(entry.decision.id);
+      context.output.line(fmt::format("removed {} from {}: {}", entry.decision.id, stores[i].name,
+                                      entry.decision.reason));
+    }
+    if (!plan.failure) continue;
+    if (plan.failure->code() == ErrorCode::cancelled) throw Error(*plan.failure);
+    leg.error = Error(ErrorCode::partial,
+                      fmt::format("the backup is safe, but retention failed in store {}: {}",
+                                  stores[i].name, plan.failure->what()),
+                      "holdfast prune takes it up again");
   }
+}
+
+// Ages are reckoned by this machine's clock. Where the server's tells another day, nothing is
+// removed on its word.
+bool clock_is_trusted(CommandContext& context, double skew_seconds) {
+  constexpr double kSkewSecondsMax = 24 * 3600;
+  if (skew_seconds < kSkewSecondsMax) return true;
+  context.run.log.warning(
+      fmt::format("nothing is removed by retention: this machine's clock and the server's differ "
+                  "by {}",
+                  human_seconds(skew_seconds)));
+  return false;
 }
 
 void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, LegOutcome& leg) {
@@ -180,7 +195,8 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, Le
   if (!prove_it) context.output.line("not proven (--verify none)");
   leg.error = error_of(stores, leg.stores);
   bool proven = leg.proof && leg.proof->ok;
-  if (proven && !leg.error && !config.flag("no_prune"))
+  if (proven && !leg.error && !config.flag("no_prune") &&
+      clock_is_trusted(context, before.clock_skew_seconds))
     prune_stores(context, stores, manifest.database, leg);
 }
 

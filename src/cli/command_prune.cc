@@ -35,6 +35,32 @@ void show_store(Output& output, const PrunedStore& store, bool dry_run) {
                   human_bytes(store.plan.bytes_to_remove()), dry_run ? "would be freed" : "freed"));
 }
 
+// Plans, and removes unless it is a dry run. With several stores, one that cannot be read must not
+// keep the others from being pruned.
+PrunedStore prune_store(CommandContext& context, const OpenStore& store, bool alone) {
+  const Config& config = context.config;
+  PrunedStore pruned{store.name, store.store->location(), {}};
+  try {
+    pruned.plan = plan_prune(*store.store, list_backups(*store.store, configured_database(config)),
+                             retention_policy(config), context.run.clock.now());
+  } catch (const Error& error) {
+    if (alone || error.code() == ErrorCode::cancelled) throw;
+    pruned.plan.failure = error;
+    return pruned;
+  }
+  if (!config.flag("dry_run"))
+    apply_prune(*store.store, pruned.plan, machine_name(config), context.run);
+  return pruned;
+}
+
+// Of a store that failed; the others are done.
+Error failure_of(const PrunedStore& store, bool alone) {
+  const Error& error = *store.plan.failure;
+  if (alone || error.code() == ErrorCode::cancelled) return error;
+  return Error(ErrorCode::partial, fmt::format("store {}: {}", store.store, error.what()),
+               error.hint());
+}
+
 }  // namespace
 
 int command_prune(CommandContext& context) {
@@ -48,27 +74,20 @@ int command_prune(CommandContext& context) {
   std::vector<std::string> blocked;
   std::optional<Error> failure;
   for (const OpenStore& store : stores) {
-    try {
-      PrunePlan plan =
-          plan_prune(*store.store, list_backups(*store.store, configured_database(config)),
-                     retention_policy(config), context.run.clock.now());
-      if (!dry_run) apply_prune(*store.store, plan, machine_name(config), context.run);
-      for (const std::string& database : plan.blocked)
-        blocked.push_back(fmt::format("{} in {}", printable(database), store.name));
-      pruned.push_back({store.name, store.store->location(), std::move(plan)});
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::cancelled || stores.size() == 1) throw;
-      context.run.log.warning(fmt::format("store {}: {}", store.name, error.what()));
-      failure = Error(ErrorCode::partial, fmt::format("store {}: {}", store.name, error.what()),
-                      error.hint());
-    }
+    bool alone = stores.size() == 1;
+    pruned.push_back(prune_store(context, store, alone));
+    for (const std::string& database : pruned.back().plan.blocked)
+      blocked.push_back(fmt::format("{} in {}", printable(database), store.name));
+    if (!pruned.back().plan.failure) continue;
+    if (failure) context.run.log.warning(failure->what());
+    failure = failure_of(pruned.back(), alone);
+    if (failure->code() == ErrorCode::cancelled) break;
   }
-  if (pruned.empty() && failure) throw Error(*failure);
   context.output.document(prune_document(pruned, dry_run));
   for (const PrunedStore& store : pruned) show_store(context.output, store, dry_run);
   if (failure) {
     context.console.failure(*failure);
-    return kExitPartial;
+    return exit_code_of(failure->code());
   }
   if (blocked.empty()) return kExitDone;
   context.console.failure(

@@ -110,10 +110,16 @@ std::vector<PolicyProblem> policy_problems(CommandContext& context,
   if (!verified.empty() && verified.front().store.empty()) return {};
   std::vector<OpenStore> stores = open_stores(context.config, context.run);
   std::vector<StoreInventory> inventories;
-  for (const OpenStore& store : stores) inventories.push_back({store.name, {}});
-  for (Located& located : list_everywhere(stores, configured_database(context.config), context.run))
-    for (Copy& copy : located.copies)
-      inventories[copy.store].backups.push_back(std::move(copy.backup));
+  for (const OpenStore& store : stores) {
+    StoreInventory inventory{store.name, {}, "", store.store.get()};
+    try {
+      inventory.backups = list_backups(*store.store, configured_database(context.config));
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      inventory.unreadable = error.what();
+    }
+    inventories.push_back(std::move(inventory));
+  }
   return check_policy(inventories, retention_policy(context.config), context.run.clock.now());
 }
 

@@ -205,7 +205,7 @@ std::string copy_document(const std::string& id, const std::string& from, const 
 
 std::string prune_document(const std::vector<PrunedStore>& stores, bool dry_run) {
   Json list = Json::array();
-  bool blocked = false;
+  bool ok = true;
   for (const PrunedStore& store : stores) {
     Json kept = Json::array(), removed = Json::array(), not_yet = Json::array();
     for (const PruneEntry& entry : store.plan.entries) {
@@ -225,15 +225,14 @@ std::string prune_document(const std::vector<PrunedStore>& stores, bool dry_run)
           break;
       }
     }
-    blocked = blocked || !store.plan.blocked.empty();
-    list.push_back({{"store", store.store},
-                    {"location", store.location},
-                    {"blocked", store.plan.blocked},
-                    {"kept", kept},
-                    {"removed", removed},
-                    {"not_yet", not_yet}});
+    ok = ok && store.plan.blocked.empty() && !store.plan.failure;
+    Json item = {
+        {"store", store.store}, {"location", store.location}, {"blocked", store.plan.blocked},
+        {"kept", kept},         {"removed", removed},         {"not_yet", not_yet}};
+    if (store.plan.failure) item["error"] = store.plan.failure->what();
+    list.push_back(std::move(item));
   }
-  return dump({{"ok", !blocked}, {"dry_run", dry_run}, {"stores", list}});
+  return dump({{"ok", ok}, {"dry_run", dry_run}, {"stores", list}});
 }
 
 std::string hold_document(const std::string& id, const std::optional<Hold>& hold,

@@ -301,9 +301,15 @@ std::string claim_content(const std::string& id, const std::string& machine) {
   return fmt::format("{}\nmachine {}\n", id, machine);
 }
 
-void remove_backup(ObjectStore& store, const std::string& id, const std::string& machine) {
-  std::vector<ObjectInfo> objects = objects_of(store, id);
+std::optional<Hold> remove_backup(ObjectStore& store, const std::string& id,
+                                  const std::string& machine) {
   write_object(store, claim_name(id), as_bytes(claim_content(id, machine)));
+  // Asked after the claim stands: whoever holds it from now on sees the claim (put_hold).
+  if (std::optional<Hold> hold = read_hold(store, id)) {
+    store.remove(claim_name(id));
+    return hold;
+  }
+  std::vector<ObjectInfo> objects = objects_of(store, id);
   try {
     store.remove(manifest_name(id));
   } catch (const Error& error) {
@@ -313,6 +319,7 @@ void remove_backup(ObjectStore& store, const std::string& id, const std::string&
   for (const ObjectInfo& object : objects)
     if (object.name != manifest_name(id)) store.remove(object.name);
   store.remove(claim_name(id));
+  return std::nullopt;
 }
 
 std::vector<std::string> reap_crashed_runs(ObjectStore& store, const ReapScope& scope) {

@@ -67,8 +67,10 @@ constexpr std::chrono::hours kClaimLifetime{7 * 24};  // no dump takes longer
 
 // Removes a backup: its manifest first, so that what is left no longer counts, then all that is
 // named after it. A crash in between leaves a claim, and the next run takes the rest. Throws
-// Error(denied) if the store has it locked; then it is as before.
-void remove_backup(ObjectStore& store, const std::string& id, const std::string& machine);
+// Error(denied) if the store has it locked, and returns the hold if it is held; then it is as
+// before.
+std::optional<Hold> remove_backup(ObjectStore& store, const std::string& id,
+                                  const std::string& machine);
 
 // Clears what crashed runs left: half-written objects, and what a claim names that never got its
 // manifest. Only with the run lock held. Returns lines that say what was removed.

@@ -51,6 +51,7 @@ uint64_t copy_backup(ObjectStore& from, const Backup& backup, ObjectStore& to,
   std::vector<StoredPart> parts = stored_parts(manifest);
   std::vector<std::string> names = {manifest_name(backup.id)};
   for (const StoredPart& part : parts) names.push_back(part.name);
+  if (backup.hold) names.push_back(hold_name(backup.id));
   run.progress.phase("copying");
   run.progress.counters().bytes_total = manifest.stored_bytes();
   Claim claim(to, backup.id, options.machine, names);
@@ -59,6 +60,11 @@ uint64_t copy_backup(ObjectStore& from, const Backup& backup, ObjectStore& to,
   std::string text = read_object(from, manifest_name(backup.id), kManifestBytesMax);
   read_manifest(text);
   run.check_stop();
+  // A copy of what is held is held, from the moment it counts; as it stands, even if it does not
+  // read.
+  if (backup.hold)
+    write_object(to, hold_name(backup.id),
+                 as_bytes(read_object(from, hold_name(backup.id), kHoldBytesMax)));
   write_object(to, manifest_name(backup.id), as_bytes(text), {0, options.keep_until});
   claim.keep();
   return manifest.stored_bytes();

@@ -3,7 +3,7 @@
 // The archive's SHA-256 is held against the manifest while it passes, so that damage is never
 // copied as a sound backup. As a dump does, a copy writes a claim first and the manifest last: a
 // crash leaves nothing that is listed and broken. Proofs are not copied: a copy has to be proven
-// itself.
+// itself. A hold is.
 #pragma once
 
 #include <optional>

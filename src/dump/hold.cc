@@ -13,7 +13,16 @@ namespace {
 constexpr const char* kHoldFormat = "holdfast-hold";
 constexpr uint64_t kHoldVersion = 1;
 constexpr std::string_view kHoldSealKey = "hold_sha256";
-constexpr uint64_t kHoldBytesMax = 16 << 10;
+
+bool stands(ObjectStore& store, const std::string& name) {
+  try {
+    store.head(name);
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return false;
+    throw;
+  }
+}
 
 Hold parse_hold(const std::string& text, const std::string& id) {
   if (check_seal(text, kHoldSealKey) != Seal::sound)
@@ -44,6 +53,20 @@ void put_hold(ObjectStore& store, const std::string& id, const Hold& hold) {
       kHoldFormat, kHoldVersion, json_text(id), json_text(hold.reason), json_text(hold.by),
       format_rfc3339(hold.at));
   write_object(store, hold_name(id), as_bytes(seal_document(std::move(body), kHoldSealKey)));
+  // Whoever removes it writes a claim and then looks for a hold; here it is the other way round, so
+  // one of the two always sees the other. Without a claim, it may be gone altogether.
+  bool claimed = stands(store, claim_name(id));
+  if (!claimed && stands(store, manifest_name(id))) return;
+  store.remove(hold_name(id));
+  if (!claimed)
+    throw Error(ErrorCode::not_found,
+                fmt::format("{} has just been removed from {}", id, store.location()),
+                "holdfast list shows those that are there");
+  throw Error(
+      ErrorCode::busy,
+      fmt::format("{} is just being removed from {}, or was when a run crashed", id,
+                  store.location()),
+      "holdfast prune clears what a crashed run left; see holdfast list, and hold it again");
 }
 
 std::optional<Hold> read_hold(ObjectStore& store, const std::string& id) {
@@ -57,12 +80,7 @@ std::optional<Hold> read_hold(ObjectStore& store, const std::string& id) {
 }
 
 bool remove_hold(ObjectStore& store, const std::string& id) {
-  try {
-    store.head(hold_name(id));
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::not_found) return false;
-    throw;
-  }
+  if (!stands(store, hold_name(id))) return false;
   store.remove(hold_name(id));
   return true;
 }

@@ -19,8 +19,8 @@ struct Hold {
   std::string text() const;
 };
 
-// Throws Error(exists) if the backup is held already, Error(invalid) for a reason that is empty or
-// too long.
+// Throws Error(exists) if the backup is held already, Error(busy) if it is being removed this very
+// moment, Error(not_found) if it just was, Error(invalid) for a reason that is empty or too long.
 void put_hold(ObjectStore& store, const std::string& id, const Hold& hold);
 // Nothing if it is not held.
 std::optional<Hold> read_hold(ObjectStore& store, const std::string& id);
@@ -28,5 +28,6 @@ std::optional<Hold> read_hold(ObjectStore& store, const std::string& id);
 bool remove_hold(ObjectStore& store, const std::string& id);
 
 constexpr size_t kHoldReasonBytesMax = 500;
+constexpr uint64_t kHoldBytesMax = 16 << 10;
 
 }  // namespace holdfast

@@ -38,7 +38,7 @@ class Preflight {
       attempt("store", [&] { check_store(*stores[i]); });
       findings_.back().store = i;
     }
-    return {std::move(findings_), archive_bytes_};
+    return {std::move(findings_), archive_bytes_, clock_skew_};
   }
 
  private:
@@ -255,7 +255,7 @@ class Preflight {
     double server =
         connection_->query("SELECT extract(epoch FROM pg_catalog.clock_timestamp())").number(0, 0);
     double ours = std::chrono::duration<double>(run_.clock.now().time_since_epoch()).count();
-    double skew = std::abs(server - ours);
+    double skew = clock_skew_ = std::abs(server - ours);
     if (skew < kSkewSecondsNoted) return add(FindingLevel::ok, "agrees with the server's");
     add(FindingLevel::note,
         fmt::format("this machine's clock and the server's differ by {}", human_seconds(skew)),
@@ -294,6 +294,7 @@ class Preflight {
   std::string check_name_;
   std::vector<Finding> findings_;
   uint64_t archive_bytes_ = 0;
+  double clock_skew_ = 0;
 };
 
 }  // namespace

@@ -27,6 +27,7 @@ struct Finding {
 struct PreflightReport {
   std::vector<Finding> findings;
   uint64_t archive_bytes_expected = 0;  // a generous estimate; 0: unknown
+  double clock_skew_seconds = 0;        // how far this machine's clock and the server's differ
 };
 
 // All checks, each on its own: one that fails does not keep the others from being made.

@@ -83,19 +83,35 @@ std::vector<std::string> ids_with(const std::vector<RetentionDecision>& decision
   return ids;
 }
 
+// What should have gone a day ago and could have.
+std::vector<std::string> overdue_ids(ObjectStore* store, const std::vector<const Backup*>& group,
+                                     const RetentionPolicy& policy, UtcTime now) {
+  std::vector<std::string> ids =
+      ids_with(decide_retention(facts_of(group), policy, now - std::chrono::days(1)),
+               RetentionAction::remove);
+  if (store == nullptr || ids.empty()) return ids;
+  std::vector<std::string> removable;
+  for (const Backup* backup : group) {
+    if (std::find(ids.begin(), ids.end(), backup->id) == ids.end()) continue;
+    std::optional<UtcTime> locked = lock_of(*store, *backup);
+    if (!locked || *locked <= now) removable.push_back(backup->id);
+  }
+  return removable;
+}
+
 // The policy on one database in one store.
-void check_database(const std::string& where, const std::vector<RetentionFacts>& facts,
-                    const RetentionPolicy& policy, UtcTime now,
-                    std::vector<PolicyProblem>& problems) {
+void check_database(const StoreInventory& store, const std::string& database,
+                    const std::vector<const Backup*>& group, const RetentionPolicy& policy,
+                    UtcTime now, std::vector<PolicyProblem>& problems) {
   using std::chrono::days;
-  std::vector<std::string> overdue =
-      ids_with(decide_retention(facts, policy, now - days(1)), RetentionAction::remove);
+  std::string where = fmt::format("{}, database {}", store.name, printable(database));
+  std::vector<std::string> overdue = overdue_ids(store.store, group, policy, now);
   if (!overdue.empty())
     problems.push_back({where, fmt::format("{} beyond retention: {} (holdfast prune)",
                                            plural(overdue.size(), "backup"), some_of(overdue))});
   std::set<std::chrono::sys_days> dates;
   std::chrono::sys_days first = std::chrono::floor<days>(now);
-  for (const RetentionFacts& backup : facts) {
+  for (const RetentionFacts& backup : facts_of(group)) {
     if (backup.created_at > now) continue;
     auto date = std::chrono::floor<days>(backup.created_at);
     first = std::min(first, date);
@@ -148,21 +164,27 @@ PrunePlan plan_prune(ObjectStore& store, const std::vector<Backup>& backups,
 }
 
 void apply_prune(ObjectStore& store, PrunePlan& plan, const std::string& machine, const Run& run) {
+  auto not_yet = [](RetentionDecision& decision, std::string reason) {
+    decision.action = RetentionAction::not_yet;
+    decision.reason = std::move(reason);
+  };
   for (auto entry = plan.entries.rbegin(); entry != plan.entries.rend(); ++entry) {
-    if (entry->decision.action != RetentionAction::remove) continue;
-    run.check_stop();
-    // Somebody may have held it since the plan was made.
-    if (std::optional<Hold> hold = read_hold(store, entry->decision.id)) {
-      entry->decision.action = RetentionAction::keep;
-      entry->decision.reason = "held: " + hold->text();
+    RetentionDecision& decision = entry->decision;
+    if (decision.action != RetentionAction::remove) continue;
+    if (plan.failure) {
+      not_yet(decision, "another one could not be removed");
       continue;
     }
     try {
-      remove_backup(store, entry->decision.id, machine);
+      run.check_stop();
+      // Somebody may have held it since the plan was made.
+      std::optional<Hold> hold = remove_backup(store, decision.id, machine);
+      if (!hold) continue;
+      decision.action = RetentionAction::keep;
+      decision.reason = "held: " + hold->text();
     } catch (const Error& error) {
-      if (error.code() != ErrorCode::denied) throw error.within("remove " + entry->decision.id);
-      entry->decision.action = RetentionAction::not_yet;
-      entry->decision.reason = error.what();
+      not_yet(decision, error.what());
+      if (error.code() != ErrorCode::denied) plan.failure = error.within("remove " + decision.id);
     }
   }
 }
@@ -171,17 +193,19 @@ std::vector<PolicyProblem> check_policy(const std::vector<StoreInventory>& store
                                         const RetentionPolicy& policy, UtcTime now) {
   std::vector<PolicyProblem> problems;
   std::map<std::string, std::set<std::string>> kept;  // database → ids that some store keeps
-  for (const StoreInventory& store : stores)
+  for (const StoreInventory& store : stores) {
+    if (!store.unreadable.empty())
+      problems.push_back({store.name, "could not be looked at: " + store.unreadable});
     for (const auto& [database, group] : group(store.backups)) {
-      std::vector<RetentionFacts> facts = facts_of(group);
-      check_database(fmt::format("{}, database {}", store.name, printable(database)), facts, policy,
-                     now, problems);
+      check_database(store, database, group, policy, now, problems);
       for (const std::string& id :
-           ids_with(decide_retention(facts, policy, now), RetentionAction::keep))
+           ids_with(decide_retention(facts_of(group), policy, now), RetentionAction::keep))
         kept[database].insert(id);
     }
+  }
   for (const StoreInventory& store : stores)
     for (const auto& [database, ids] : kept) {
+      if (!store.unreadable.empty()) continue;
       std::vector<std::string> missing;
       for (const std::string& id : ids)
         if (std::none_of(store.backups.begin(), store.backups.end(),

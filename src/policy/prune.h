@@ -28,6 +28,8 @@ struct PrunePlan {
   size_t count(RetentionAction action) const;
   // Databases whose newest backup is not proven, so that nothing of theirs goes.
   std::vector<std::string> blocked;
+  // Why apply_prune ended early (a store that went away, the wish to stop).
+  std::optional<Error> failure{};
 };
 
 // Decides over all databases of `backups` (as list_backups gives them), each by itself. Asks the
@@ -35,9 +37,10 @@ struct PrunePlan {
 PrunePlan plan_prune(ObjectStore& store, const std::vector<Backup>& backups,
                      const RetentionPolicy& policy, UtcTime now);
 
-// Removes what the plan says, the oldest first. Only with the run lock held. One that was held or
-// turns out to be locked meanwhile stays, and the plan says so afterwards; any other failure ends
-// it.
+// Removes what the plan says, the oldest first. Only with the run lock held. Never throws an Error:
+// afterwards the plan says what became of each backup, so that whatever goes is always reported.
+// One that was held or turns out to be locked meanwhile stays; any other failure ends it, and what
+// it did not come to is "not yet".
 void apply_prune(ObjectStore& store, PrunePlan& plan, const std::string& machine, const Run& run);
 
 // What is wrong with a store by the policy, as the original procedure checked it every night.
@@ -50,9 +53,13 @@ struct PolicyProblem {
 struct StoreInventory {
   std::string name;
   std::vector<Backup> backups;
+  std::string unreadable{};      // why its content is not known; empty: it is
+  ObjectStore* store = nullptr;  // asked which of the overdue ones it has locked; null: none
 };
 
-// - nothing is older than retention allows (a day of grace: the nightly run prunes);
+// - every store can be looked at;
+// - nothing is older than retention allows (a day of grace: the nightly run prunes), unless the
+//   store has it locked;
 // - there are backups of at least `dailies_min` days, unless the database's first backup is younger
 //   than that;
 // - every store holds what another store keeps by a rule.
