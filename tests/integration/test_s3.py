@@ -56,7 +56,7 @@ class Case(unittest.TestCase):
     def setUp(self):
         self.folder = harness.temp_dir() / "local"
         # A prefix of its own for each test, with all that is easily encoded wrongly.
-        self.prefix = f"care+commons/100% sûr, 日本/{self.id().rpartition('.')[2]}"
+        self.prefix = f"care+commons/100% = sûr 日本@~/{self.id().rpartition('.')[2]}"
 
     def env(self, db="care", **more):
         return {"DATABASE_URL": source.url(db), "BACKUP_DIR": self.folder, "S3_BACKUP_BUCKET": BUCKET,
