@@ -17,6 +17,7 @@ import harness  # noqa: E402
 BUCKET = "safe"
 LONG = bool(os.environ.get("HOLDFAST_TEST_LONG"))
 PEAK_MIB_MAX = 320
+CARRIED_OUT = ("lost", "500-after", "garbage", "cut", "truncated", "short", "flip")
 # More than two parts of 8 MiB: digests in hexadecimal compress by half and no further.
 ROWS = 350_000
 
@@ -119,7 +120,7 @@ class AnyServer(Case):
         # What the bucket alone says, with the folder gone.
         shutil.rmtree(self.folder)
         self.assertEqual([made["id"]], self.listed())
-        self.assertTrue(self.run_it("verify", "latest", "--json").json()["ok"])
+        self.assertTrue(self.run_it("verify", "latest", "--store", "s3", "--json").json()["ok"])
         self.restored()
 
     def test_what_aws_uploaded_is_read(self):
@@ -221,9 +222,14 @@ class Faults(Case):
 
     def expect_whole_or_nothing(self, result):
         """After whatever went wrong: what is listed is whole, what is not leaves nothing."""
+        # An upload whose beginning got no answer has no name that its maker could abort it by.
+        nameless = any(seen.op == "CreateMultipartUpload" and seen.fault in CARRIED_OUT
+                       for seen in self.s3.seen)
         self.s3.heal()
-        self.assertEqual([], self.s3.uploads(BUCKET), f"an upload was left\n{result}")
         ids = self.listed("--store", "s3")
+        if nameless and self.s3.uploads(BUCKET):
+            self.backup("--store", "s3")  # the next run clears it
+        self.assertEqual([], self.s3.uploads(BUCKET), f"an upload was left\n{result}")
         if result.code == 0:
             self.assertEqual(1, len(ids), str(result))
             self.run_it("verify", ids[0], "--store", "s3")
@@ -293,7 +299,7 @@ class Faults(Case):
             with self.subTest(kind):
                 self.s3.heal()
                 fault = self.s3.fail(kind, op="GetObject", key=".dump", first=2, count=2)
-                self.run_it("verify", "latest", "--store", "s3", "--verify", "deep")
+                self.run_it("verify", "latest", "--store", "s3")
                 self.assertEqual(2, fault.happened)
         self.s3.heal()
         self.s3.fail("503", op="GetObject", first=3, count=3)
@@ -302,7 +308,7 @@ class Faults(Case):
     def test_a_bit_that_is_wrong_on_the_way_is_noticed(self):
         self.backup("--store", "s3")
         self.s3.fail("flip", op="GetObject", key=".dump", count=float("inf"))
-        self.run_it("verify", "latest", "--store", "s3", "--verify", "deep", expect=4)
+        self.run_it("verify", "latest", "--store", "s3", expect=4)
 
     def test_a_server_without_conditional_writes_serves_as_well(self):
         self.s3.knows_if_none_match = False
@@ -336,7 +342,7 @@ class Faults(Case):
         self.assertEqual({}, self.keys())
 
     def test_memory_stays_bounded_when_the_server_is_slow_to_take_parts(self):
-        self.s3.fail("503", op="UploadPart", count=12)
+        self.s3.fail("503", op="UploadPart", first=2, count=9)
         env = {"PATH": os.environ["PATH"], "HOME": str(harness.home()), "LANG": "C.UTF-8",
                **{name: str(value) for name, value in self.env().items()}}
         process = subprocess.Popen([harness.holdfast_bin(), "backup", "--type", "dump", "--store", "s3"],

@@ -15,7 +15,7 @@ variables) it is the server of bench/s3. Thread-safe.
 
 Faults, by what has happened to the request:
 - nothing: `500`, `503`, `429` (with Retry-After), `expired`, `denied`, `skew`; `reset` (before the body is
-  read), `reset-body` (half-way through it), `stall` (no answer), `200-error` (an error in an answer of 200)
+  read), `reset-body` (half-way through it), `stall` (no answer), `200-error` (an error in an answer of 200, as S3 answers to the end of an upload)
 - it was carried out: `lost` (a reset instead of an answer), `500-after`, `garbage` (a web page instead),
   `wrong-etag`
 - of bodies sent: `cut` (reset half-way), `truncated` (closed half-way), `short` (less, and said so),
@@ -348,6 +348,8 @@ class Handler(BaseHTTPRequestHandler):
     # answers
 
     def _answer_to(self, fake):
+        if self.fault == "200-error" and self.op != "CompleteMultipartUpload":
+            raise S3Error(500, "InternalError")
         if self.fault == "200-error":
             return self._send(200, document("Error", text("Code", "InternalError"),
                                             text("Message", "We encountered an internal error.")))
@@ -499,7 +501,8 @@ class Handler(BaseHTTPRequestHandler):
                 text("NextUploadIdMarker", found[-1].id)] if more else []
         return 200, {}, document(
             "ListMultipartUploadsResult", text("Bucket", self.bucket_name),
-            text("IsTruncated", str(more).lower()), *tail, *items)
+            text("IsTruncated", str(more).lower()), *tail,
+            text("EncodingType", "url") if "encoding-type" in query else "", *items)
 
     def _op_PutObject(self, fake):
         made = self._bucket(fake).put(self.key, self.low, self.body)
@@ -559,10 +562,12 @@ class Handler(BaseHTTPRequestHandler):
             number = int(self.query.get("partNumber", ""))
         except ValueError:
             raise S3Error(400, "InvalidArgument", "Part number must be an integer") from None
-        etag = self._bucket(fake).put_part(self.key, self.query["uploadId"], number, self.low,
-                                           self.body)
+        bucket, id = self._bucket(fake), self.query["uploadId"]
+        etag = bucket.put_part(self.key, id, number, self.low, self.body)
         self.body_kept = True
-        return 200, {"ETag": etag}, b""
+        with bucket.lock:
+            upload = bucket.uploads.get(id)
+        return 200, {"ETag": etag, **(self._kept(upload, True) if upload else {})}, b""
 
     def _op_CompleteMultipartUpload(self, fake):
         try:
