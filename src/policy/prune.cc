@@ -86,9 +86,15 @@ std::vector<std::string> ids_with(const std::vector<RetentionDecision>& decision
 // What should have gone a day ago and could have.
 std::vector<std::string> overdue_ids(ObjectStore* store, const std::vector<const Backup*>& group,
                                      const RetentionPolicy& policy, UtcTime now) {
+  // A day of grace: what the nightly run is to remove today is not overdue yet.
+  RetentionPolicy graceful = policy;
+  graceful.days += 1;
+  auto month_of = [](UtcTime time) {
+    return std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(time)).month();
+  };
+  if (month_of(now) != month_of(now - std::chrono::days(1))) graceful.months += 1;
   std::vector<std::string> ids =
-      ids_with(decide_retention(facts_of(group), policy, now - std::chrono::days(1)),
-               RetentionAction::remove);
+      ids_with(decide_retention(facts_of(group), graceful, now), RetentionAction::remove);
   if (store == nullptr || ids.empty()) return ids;
   std::vector<std::string> removable;
   for (const Backup* backup : group) {
