@@ -153,6 +153,8 @@ class AnyServer(Case):
         self.assertEqual([made["id"]], self.listed("--store", "local", db="small"))
 
     def test_a_wrong_key_is_refused_and_said(self):
+        if not self.s3.checks_signatures:
+            self.skipTest("this server takes any")
         result = self.run_it("backup", "--type", "dump", "--store", "s3", db="small", check=False,
                              AWS_SECRET_ACCESS_KEY=harness.random_secret())
         self.assertNotEqual(0, result.code)
@@ -227,9 +229,13 @@ class Faults(Case):
                        for seen in self.s3.seen)
         self.s3.heal()
         ids = self.listed("--store", "s3")
-        if nameless and self.s3.uploads(BUCKET):
+        left = self.s3.uploads(BUCKET)
+        if nameless and left:
             self.backup("--store", "s3")  # the next run clears it
-        self.assertEqual([], self.s3.uploads(BUCKET), f"an upload was left\n{result}")
+            # But for the upload that a preflight tried, empty here, which no run may clear for a week:
+            # it could be another machine's.
+            left = [key for key in self.s3.uploads(BUCKET) if "/holdfast-check-" not in key]
+        self.assertEqual([], left, f"an upload was left\n{result}")
         if result.code == 0:
             self.assertEqual(1, len(ids), str(result))
             self.run_it("verify", ids[0], "--store", "s3")
