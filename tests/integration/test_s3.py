@@ -153,6 +153,8 @@ class AnyServer(Case):
         self.assertEqual([made["id"]], self.listed("--store", "local", db="small"))
 
     def test_a_wrong_key_is_refused_and_said(self):
+        if not self.s3.checks_signatures:
+            self.skipTest("this server takes any")
         result = self.run_it("backup", "--type", "dump", "--store", "s3", db="small", check=False,
                              AWS_SECRET_ACCESS_KEY=harness.random_secret())
         self.assertNotEqual(0, result.code)
@@ -185,15 +187,18 @@ class WithS3rver(AnyServer):
 class WithSwift(AnyServer):
     make_server = harness.Swift
 
-    def test_uploads_of_killed_runs_are_cleared(self):
-        process = harness.spawn_holdfast("backup", "--type", "dump", "--store", "s3", env=self.env())
-        harness.wait_until(lambda: self.s3.uploads(BUCKET) or process.poll() is not None, 60)
-        process.kill()
-        process.wait()
-        self.assertEqual(1, len(self.s3.uploads(BUCKET)), "was not killed within its upload")
-        made = self.backup("--store", "s3")
-        self.assertEqual([], self.s3.uploads(BUCKET))
-        self.assertEqual([made["id"]], self.listed("--store", "s3"))
+    def test_uploads_that_nobody_finishes_are_cleared(self):
+        id = "care_2026-01-02T03-04-05-678Z"
+        for name in (f"{id}.dump", "of somebody else.bin"):
+            begun = self.s3.aws("s3api", "create-multipart-upload", "--bucket", BUCKET, "--key",
+                                self.key(name))
+            part = harness.temp_dir() / "part"
+            part.write_bytes(b"x")
+            self.s3.aws("s3api", "upload-part", "--bucket", BUCKET, "--key", self.key(name),
+                        "--part-number", 1, "--upload-id", begun.json()["UploadId"], "--body", part)
+        made = self.backup("--store", "s3", db="small")
+        self.assertEqual([self.key("of somebody else.bin")], self.s3.uploads(BUCKET))
+        self.assertEqual([made["id"]], self.listed("--store", "s3", db="small"))
 
 
 class WithFake(AnyServer):
@@ -227,15 +232,19 @@ class Faults(Case):
                        for seen in self.s3.seen)
         self.s3.heal()
         ids = self.listed("--store", "s3")
-        if nameless and self.s3.uploads(BUCKET):
+        archives = [key for key in self.keys() if key.endswith((".dump", ".sql"))]
+        left = self.s3.uploads(BUCKET)
+        if nameless and left:
             self.backup("--store", "s3")  # the next run clears it
-        self.assertEqual([], self.s3.uploads(BUCKET), f"an upload was left\n{result}")
+            # But for the upload that a preflight tried, empty here, which no run may clear for a week:
+            # it could be another machine's.
+            left = [key for key in self.s3.uploads(BUCKET) if "/holdfast-check-" not in key]
+        self.assertEqual([], left, f"an upload was left\n{result}")
         if result.code == 0:
             self.assertEqual(1, len(ids), str(result))
             self.run_it("verify", ids[0], "--store", "s3")
         elif not ids:
-            self.assertEqual([], [key for key in self.keys() if key.endswith((".dump", ".sql"))],
-                             str(result))
+            self.assertEqual([], archives, str(result))
             self.assertIn("error:", result.err)
         else:  # written, but its proof did not come through: said, and yet whole
             self.run_it("verify", ids[0], "--store", "s3")
@@ -265,7 +274,7 @@ class Faults(Case):
         while True:
             number += 1
             # By default each request meets some of the faults, each fault many of the requests.
-            chosen = kinds if LONG else kinds[number % 4::4]
+            chosen = kinds if LONG else kinds[number % 8::8]
             if not any([self.one_fault(kind, number) for kind in chosen]):
                 break
         self.assertGreater(number, 10, "there are more requests in a backup than this")

@@ -17,7 +17,7 @@ Faults, by what has happened to the request:
 - nothing: `500`, `503`, `429` (with Retry-After), `expired`, `denied`, `skew`; `reset` (before the body is
   read), `reset-body` (half-way through it), `stall` (no answer), `200-error` (an error in an answer of 200, as S3 answers to the end of an upload)
 - it was carried out: `lost` (a reset instead of an answer), `500-after`, `garbage` (a web page instead),
-  `wrong-etag`
+  `wrong-etag` (of what was stored)
 - of bodies sent: `cut` (reset half-way), `truncated` (closed half-way), `short` (less, and said so),
   `flip` (one bit of it is wrong)
 """
@@ -360,7 +360,7 @@ class Handler(BaseHTTPRequestHandler):
             raise S3Error(500, "InternalError")
         if self.fault == "garbage":
             headers, body = {"Content-Type": "text/html"}, b"<html><body>Please log in</body></html>"
-        if self.fault == "wrong-etag" and "ETag" in headers:
+        if self.fault == "wrong-etag" and self.command == "PUT" and "ETag" in headers:
             headers["ETag"] = f'"{hashlib.md5(headers["ETag"].encode()).hexdigest()}"'
         return self._send(status, body, headers)
 
