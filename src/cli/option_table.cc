@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "base/text.h"
+#include "cli/option_groups.h"
 
 namespace holdfast {
 namespace {
@@ -70,6 +71,18 @@ std::vector<CommandInfo> make_commands() {
        {"restore", "restore latest --table visits --database visits_check",
         "restore care_commons_2026-11-23T02-00-00-000Z --confirm care_commons",
         "restore ./pg_dump_made_this.dump --to postgresql://postgres@localhost/"}},
+      {kRecover,
+       "recover",
+       "[ID|latest]",
+       1,
+       "bring the newest proven backup to a new server",
+       "Brings the newest proven backup of any store to the server named by --to: roles and "
+       "tablespaces, the database under its own name, every row compared with the manifest, "
+       "statistics, then the hooks post_restore and cutover. Nothing is replaced. What the server "
+       "lacks is said before anything is written; --dry-run shows the plan and writes nothing.",
+       {"recover --to postgresql://postgres@new-server/ --dry-run",
+        "recover --to postgresql://postgres@new-server/",
+        "recover --to postgresql://postgres@localhost/ --database care_drill --no-cutover"}},
       {kCopy,
        "copy",
        "ID|latest",
@@ -249,7 +262,7 @@ std::vector<Option> backup_options() {
        number,
        "N",
        "0",
-       kBackup | kVerify | kRestore | kCopy,
+       kBackup | kVerify | kRestore | kCopy | kRecover,
        kBackupGroup,
        "parallel connections and workers; 0: one per core, from 2 to 8",
        {},
@@ -324,11 +337,12 @@ std::vector<Option> verify_and_restore_options() {
        "how much is proven",
        {"quick", "deep", "restore"}},
       {"all", "--all", "", "", flag, "", "", kVerify, kVerifyGroup, "every backup of the store"},
-      {"to", "--to", "HOLDFAST_TO_URL", "", url, "URL", "", kRestore, kRestoreGroup,
-       "the server to restore to, and the database if it names one; else the source's server; a "
+      {"to", "--to", "HOLDFAST_TO_URL", "", url, "URL", "", kRestore | kRecover, kRestoreGroup,
+       "the server to restore to, and the database if it names one (recover: where to log in "
+       "first); else, but not for recover, the source's server; a "
        "password belongs into HOLDFAST_TO_URL, PGPASSWORD or ~/.pgpass, not on the command line"},
-      {"database", "--database", "", "", text, "NAME", "", kRestore, kRestoreGroup,
-       "the database to restore into; else <database>_restored_<time>"},
+      {"database", "--database", "", "", text, "NAME", "", kRestore | kRecover, kRestoreGroup,
+       "the database to restore into; else <database>_restored_<time> (recover: as dumped)"},
       {"tables", "--table", "", "", list, "TABLE", "", kRestore, kRestoreGroup,
        "only this table (visits or public.visits); may be repeated"},
       {"confirm", "--confirm", "", "", text, "NAME", "", kRestore, kRestoreGroup,
@@ -344,7 +358,7 @@ std::vector<Option> verify_and_restore_options() {
        choice,
        "HOW",
        "full",
-       kRestore,
+       kRestore | kRecover,
        kRestoreGroup,
        "full: every restored row is read back and compared; counts: the server's counts are",
        {"full", "counts"}},
@@ -424,7 +438,7 @@ const std::vector<Option>& option_table() {
   static const std::vector<Option> table = [] {
     std::vector<Option> all;
     for (auto make : {source_options, store_options, backup_options, verify_and_restore_options,
-                      output_options, later_options})
+                      recover_options, output_options, later_options})
       for (Option& option : make()) all.push_back(std::move(option));
     return all;
   }();

@@ -44,6 +44,8 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_verify(context);
     case kRestore:
       return command_restore(context);
+    case kRecover:
+      return command_recover(context);
     case kDoctor:
       return command_doctor(context);
     case kCopy:
@@ -53,7 +55,6 @@ int run_command(CommandContext& context, CommandBit command) {
     case kPrune:
     case kHold:
     case kUnhold:
-    case kRecover:
     case kVersion:
     case kHelp:
     case kEveryCommand:
