@@ -35,6 +35,7 @@ int command_list(CommandContext& context);
 int command_show(CommandContext& context);
 int command_verify(CommandContext& context);
 int command_restore(CommandContext& context);
+int command_recover(CommandContext& context);
 int command_doctor(CommandContext& context);
 int command_prune(CommandContext& context);
 int command_hold(CommandContext& context);

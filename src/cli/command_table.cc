@@ -54,6 +54,18 @@ std::vector<CommandInfo> make_commands() {
        {"restore", "restore latest --table visits --database visits_check",
         "restore care_commons_2026-11-23T02-00-00-000Z --confirm care_commons",
         "restore ./pg_dump_made_this.dump --to postgresql://postgres@localhost/"}},
+      {kRecover,
+       "recover",
+       "[ID|latest]",
+       1,
+       "bring the newest proven backup to a new server",
+       "Brings the newest proven backup of any store to the server named by --to: roles and "
+       "tablespaces, the database under its own name, every row compared with the manifest, "
+       "statistics, then the hooks post_restore and cutover. Nothing is replaced. What the server "
+       "lacks is said before anything is written; --dry-run shows the plan and writes nothing.",
+       {"recover --to postgresql://postgres@new-server/ --dry-run",
+        "recover --to postgresql://postgres@new-server/",
+        "recover --to postgresql://postgres@localhost/ --database care_drill --no-cutover"}},
       {kCopy,
        "copy",
        "ID|latest",

@@ -57,6 +57,19 @@ Json hold_json(const Hold& hold) {
   return {{"reason", hold.reason}, {"by", text_or_null(hold.by)}, {"at", format_rfc3339(hold.at)}};
 }
 
+Json phases_json(const std::vector<RestorePhase>& phases) {
+  Json list = Json::array();
+  for (const RestorePhase& phase : phases)
+    list.push_back({{"name", phase.name}, {"seconds", rounded(phase.seconds)}});
+  return list;
+}
+
+std::vector<std::string> all_notes(const RecoverReport& report) {
+  std::vector<std::string> notes = report.globals.notes;
+  notes.insert(notes.end(), report.restore.notes.begin(), report.restore.notes.end());
+  return notes;
+}
+
 // The copies' first one, and where all of them are.
 Json backup_json(const std::vector<BackupCopy>& copies) {
   const Backup& backup = copies.front().backup;
@@ -274,9 +287,7 @@ std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLev
 
 std::string restore_document(const std::string& id, const RestoreReport& report,
                              const std::string& server, const std::string& safety_backup_id) {
-  Json phases = Json::array();
-  for (const RestorePhase& phase : report.phases)
-    phases.push_back({{"name", phase.name}, {"seconds", rounded(phase.seconds)}});
+  Json phases = phases_json(report.phases);
   bool ok = report.verdict == Verdict::pass || report.verdict == Verdict::pass_with_notes;
   return dump({{"ok", ok},
                {"id", id},
@@ -290,6 +301,84 @@ std::string restore_document(const std::string& id, const RestoreReport& report,
                {"problems", problems_json(report.problems)},
                {"notes", report.notes},
                {"phases", phases},
+               {"seconds", rounded(report.seconds)}});
+}
+
+namespace {
+
+std::string_view weight_name(RecoverFinding::Weight weight) {
+  switch (weight) {
+    case RecoverFinding::Weight::note:
+      return "note";
+    case RecoverFinding::Weight::choice:
+      return "choice";
+    case RecoverFinding::Weight::refusal:
+      break;
+  }
+  return "refusal";
+}
+
+Json findings_json(const RecoverPlan& plan) {
+  Json findings = Json::array();
+  for (const RecoverFinding& finding : plan.findings)
+    findings.push_back({{"weight", weight_name(finding.weight)},
+                        {"check", finding.check},
+                        {"message", finding.message},
+                        {"hint", text_or_null(finding.hint)}});
+  return findings;
+}
+
+}  // namespace
+
+std::string recover_plan_document(const RecoverPlan& plan, bool ready) {
+  Json steps = Json::array();
+  for (const RecoverStep& step : plan.steps)
+    steps.push_back(
+        {{"name", step.name},
+         {"what", step.what},
+         {"estimate_seconds",
+          step.estimate_seconds ? Json(rounded(*step.estimate_seconds)) : Json(nullptr)}});
+  return dump({{"ok", ready},
+               {"dry_run", true},
+               {"id", plan.id},
+               {"database", plan.database},
+               {"findings", findings_json(plan)},
+               {"steps", steps},
+               {"estimate_seconds", rounded(plan.estimate_seconds)},
+               {"estimate_basis", plan.estimate_basis}});
+}
+
+std::string recover_document(const RecoverPlan& plan, const RecoverReport& report,
+                             const std::string& from, const std::string& server) {
+  const RestoreReport& restore = report.restore;
+  bool good = restore.verdict == Verdict::pass || restore.verdict == Verdict::pass_with_notes;
+  Json hooks = Json::array();
+  for (const HookOutcome& hook : report.hooks)
+    hooks.push_back({{"name", hook.name},
+                     {"ok", hook.ok()},
+                     {"exit_code", hook.ran ? Json(hook.exit_code) : Json(nullptr)},
+                     {"seconds", rounded(hook.seconds)},
+                     {"error", text_or_null(hook.error)}});
+  return dump({{"ok", good && report.hooks_ok()},
+               {"dry_run", false},
+               {"id", plan.id},
+               {"store", from},
+               {"database", restore.database},
+               {"server", server},
+               {"findings", findings_json(plan)},
+               {"roles",
+                {{"created", report.globals.new_roles},
+                 {"kept", report.globals.kept_roles},
+                 {"placeholders", plan.unknown_roles}}},
+               {"tablespaces", report.globals.new_tablespaces},
+               {"tables", restore.tables},
+               {"rows", restore.rows},
+               {"verdict", verdict_name(restore.verdict)},
+               {"problems", problems_json(restore.problems)},
+               {"notes", all_notes(report)},
+               {"phases", phases_json(restore.phases)},
+               {"data_seconds", rounded(restore.seconds)},
+               {"hooks", hooks},
                {"seconds", rounded(report.seconds)}});
 }
 

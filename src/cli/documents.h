@@ -12,6 +12,7 @@
 #include "cli/config.h"
 #include "dump/catalog.h"
 #include "dump/preflight.h"
+#include "dump/recover.h"
 #include "dump/restore.h"
 #include "dump/verify.h"
 #include "policy/prune.h"
@@ -67,6 +68,10 @@ std::string copy_document(const std::string& id, const std::string& from, const 
                           uint64_t bytes, const std::optional<Proof>& proof, double seconds);
 std::string restore_document(const std::string& id, const RestoreReport& report,
                              const std::string& server, const std::string& safety_backup_id);
+std::string recover_plan_document(const RecoverPlan& plan, bool ready);
+// `from`: the store's name; `server`: of the new database, without secrets.
+std::string recover_document(const RecoverPlan& plan, const RecoverReport& report,
+                             const std::string& from, const std::string& server);
 std::string doctor_document(const std::vector<Finding>& findings);
 std::string config_document(const Config& config);
 

@@ -6,6 +6,7 @@
 #include <cctype>
 
 #include "base/text.h"
+#include "cli/option_groups.h"
 
 namespace holdfast {
 namespace {
@@ -163,7 +164,7 @@ std::vector<Option> backup_options() {
        number,
        "N",
        "0",
-       kBackup | kVerify | kRestore | kCopy,
+       kBackup | kVerify | kRestore | kCopy | kRecover,
        kBackupGroup,
        "parallel connections and workers; 0: one per core, from 2 to 8",
        {},
@@ -256,7 +257,7 @@ std::vector<Option> retention_options() {
        1200},
       {"no_prune", "--no-prune", "", "no_prune", flag, "", "", kBackup, kRetentionGroup,
        "remove nothing after the backup"},
-      {"dry_run", "--dry-run", "", "", flag, "", "", kPrune, kRetentionGroup,
+      {"dry_run", "--dry-run", "", "", flag, "", "", kPrune | kRecover, kRetentionGroup,
        "only say what would be done"},
       {"reason", "--reason", "", "", text, "TEXT", "", kHold, kRetentionGroup,
        "why the backup is held"},
@@ -278,11 +279,12 @@ std::vector<Option> verify_and_restore_options() {
        "how much is proven",
        {"quick", "deep", "restore"}},
       {"all", "--all", "", "", flag, "", "", kVerify, kVerifyGroup, "every backup of the store"},
-      {"to", "--to", "HOLDFAST_TO_URL", "", url, "URL", "", kRestore, kRestoreGroup,
-       "the server to restore to, and the database if it names one; else the source's server; a "
+      {"to", "--to", "HOLDFAST_TO_URL", "", url, "URL", "", kRestore | kRecover, kRestoreGroup,
+       "the server to restore to, and the database if it names one (recover: where to log in "
+       "first); else, but not for recover, the source's server; a "
        "password belongs into HOLDFAST_TO_URL, PGPASSWORD or ~/.pgpass, not on the command line"},
-      {"database", "--database", "", "", text, "NAME", "", kRestore, kRestoreGroup,
-       "the database to restore into; else <database>_restored_<time>"},
+      {"database", "--database", "", "", text, "NAME", "", kRestore | kRecover, kRestoreGroup,
+       "the database to restore into; else <database>_restored_<time> (recover: as dumped)"},
       {"tables", "--table", "", "", list, "TABLE", "", kRestore, kRestoreGroup,
        "only this table (visits or public.visits); may be repeated"},
       {"confirm", "--confirm", "", "", text, "NAME", "", kRestore, kRestoreGroup,
@@ -298,7 +300,7 @@ std::vector<Option> verify_and_restore_options() {
        choice,
        "HOW",
        "full",
-       kRestore,
+       kRestore | kRecover,
        kRestoreGroup,
        "full: every restored row is read back and compared; counts: the server's counts are",
        {"full", "counts"}},
@@ -364,8 +366,9 @@ std::string lower(std::string_view text) {
 const std::vector<Option>& option_table() {
   static const std::vector<Option> table = [] {
     std::vector<Option> all;
-    for (auto make : {source_options, store_options, backup_options, encryption_options,
-                      retention_options, verify_and_restore_options, output_options, later_options})
+    for (auto make :
+         {source_options, store_options, backup_options, encryption_options, retention_options,
+          verify_and_restore_options, recover_options, output_options, later_options})
       for (Option& option : make()) all.push_back(std::move(option));
     return all;
   }();

@@ -44,6 +44,8 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_verify(context);
     case kRestore:
       return command_restore(context);
+    case kRecover:
+      return command_recover(context);
     case kDoctor:
       return command_doctor(context);
     case kPrune:
@@ -56,7 +58,6 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_copy(context);
     case kConfig:
       return command_config(context);
-    case kRecover:
     case kVersion:
     case kHelp:
     case kEveryCommand:

@@ -228,6 +228,12 @@ const Copy& Located::best() const {
   return sound == copies.end() ? copies.front() : *sound;
 }
 
+const Copy* proven_copy(const Located& located) {
+  for (const Copy& copy : located.copies)
+    if (copy.backup.manifest && copy.backup.proof && copy.backup.proof->ok) return &copy;
+  return nullptr;
+}
+
 std::vector<BackupCopy> copies_of(const Located& located, const std::vector<OpenStore>& stores) {
   std::vector<BackupCopy> copies;
   auto add = [&](const Copy& copy) {

@@ -75,6 +75,9 @@ struct Located {
   const Backup& backup() const { return best().backup; }
 };
 
+// The first copy whose proof holds; nullptr if none's does.
+const Copy* proven_copy(const Located& located);
+
 // The copies as documents take them, the best first.
 std::vector<BackupCopy> copies_of(const Located& located, const std::vector<OpenStore>& stores);
 

@@ -33,6 +33,12 @@ struct RestoreOptions {
   ReadBack read_back = ReadBack::full;
   // ANALYZE before returning, even where the server's autovacuum will do it within minutes.
   bool analyze = false;
+  // A new (or empty) database also gets what the archive says of the database itself: owner,
+  // privileges, settings, comment.
+  bool database_properties = false;
+  // Extensions that the server does not have are left out, instead of being refused for. What needs
+  // them then fails the restore.
+  bool leave_out_missing_extensions = false;
   int jobs = 0;
   std::string client_folder;
   OpenKeys keys;

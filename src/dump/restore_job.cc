@@ -4,6 +4,7 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "dump/database_properties.h"
 
 namespace holdfast {
 namespace {
@@ -33,16 +34,16 @@ class RestoreJob {
     check_options();
     selection_ = options_.tables.empty() ? select_everything(source_.toc)
                                          : select_tables(source_.toc, options_.tables);
-    report_.notes = selection_.notes;
     tools_ = choose_client_tools(find_client_tools(options_.client_folder),
                                  major_of(source_.toc.header.dump_version));
     Connection admin = open_admin(server_, options_.database);
     Way way = choose_way(admin);
     check_server(admin);
+    note_all(selection_.notes);
     if (way == Way::replace) phases_.time("making a safety backup", safety_backup_);
 
     if (way == Way::in_place)
-      fill_in_place();
+      fill_in_place(admin);
     else
       fill_beside(admin, way);
     report_.database = options_.database;
@@ -107,7 +108,9 @@ class RestoreJob {
   void check_server(Connection& admin) {
     std::vector<std::string> extensions =
         missing_extensions(admin, needed_extensions(source_.toc, selection_));
-    if (!extensions.empty())
+    if (!extensions.empty() && options_.leave_out_missing_extensions)
+      leave_out_extensions(source_.toc, extensions, selection_);
+    else if (!extensions.empty())
       throw Error(ErrorCode::unsupported, "the server has no extension " + join(extensions),
                   "install the package that has it on the server (postgresql-contrib has "
                   "PostgreSQL's own); nothing has been changed");
@@ -138,10 +141,11 @@ class RestoreJob {
                       admin.server_major(), source_.server_major));
   }
 
-  void fill_in_place() {
+  void fill_in_place(Connection& admin) {
     try {
       fill_(server_.with("dbname", options_.database), selection_, tools_, fill_options_, phases_,
             report_);
+      if (options_.database_properties) bring_properties(admin, options_.database);
     } catch (const Error& error) {
       throw Error(error.code(), error.what(),
                   fmt::format("{}{}database {} was empty and now holds part of the data: drop and "
@@ -152,11 +156,12 @@ class RestoreJob {
 
   void fill_beside(Connection& admin, Way way) {
     std::string working = derived_name(options_.database, "_holdfast_" + random_hex(4));
-    phases_.time("creating the database", [&] {
-      for (std::string& note : create_database(admin, working, source_.spec))
-        report_.notes.push_back(std::move(note));
-    });
+    phases_.time("creating the database",
+                 [&] { note_all(create_database(admin, working, source_.spec)); });
     try {
+      // What is in schema public can be given only to who may create there: the database's owner.
+      if (options_.database_properties && !options_.no_owner)
+        apply_database_owner(admin, source_.toc, working);  // told about when done for good
       fill_(server_.with("dbname", working), selection_, tools_, fill_options_, phases_, report_);
       phases_.time("giving the database its name", [&] { give_name(admin, working, way); });
     } catch (const Error& error) {
@@ -180,11 +185,20 @@ class RestoreJob {
     throw error;
   }
 
+  void note_all(std::vector<std::string> notes) {
+    for (std::string& note : notes) report_.notes.push_back(std::move(note));
+  }
+
+  void bring_properties(Connection& admin, const std::string& database) {
+    if (!options_.no_owner) note_all(apply_database_owner(admin, source_.toc, database));
+    note_all(apply_database_properties(admin, source_.toc, database, !options_.no_privileges));
+  }
+
   void give_name(Connection& admin, const std::string& working, Way way) {
     const std::string& name = options_.database;
+    if (way != Way::fresh) note_all(copy_database_properties(admin, name, working));
+    if (options_.database_properties && way != Way::replace) bring_properties(admin, working);
     if (way == Way::fresh) return rename_database(admin, working, name);
-    for (std::string& note : copy_database_properties(admin, name, working))
-      report_.notes.push_back(std::move(note));
     std::string time = format_name_time(run_.clock.now());  // 2026-11-23T02-00-00-000Z
     std::string kept =
         derived_name(name, fmt::format("_before_{}{}{}_{}{}{}", time.substr(0, 4),

@@ -321,6 +321,22 @@ std::set<std::string> needed_roles(const ArchiveToc& toc, const RestoreSelection
   return roles;
 }
 
+void leave_out_extensions(const ArchiveToc& toc, const std::vector<std::string>& names,
+                          RestoreSelection& selection) {
+  Ids left_out;
+  for (const TocEntry& entry : toc.entries)
+    for (const std::string& name : names)
+      if ((entry.desc == "EXTENSION" && entry.tag == name) || entry.tag == "EXTENSION " + name ||
+          entry.tag == "EXTENSION \"" + name + "\"")
+        left_out.insert(entry.dump_id);
+  auto is_left_out = [&](int id) { return left_out.count(id) > 0; };
+  std::erase_if(selection.before_data, is_left_out);
+  std::erase_if(selection.after_data, is_left_out);
+  for (const std::string& name : names)
+    selection.notes.push_back(
+        fmt::format("extension {} was left out: the server does not have it", name));
+}
+
 std::string list_file(const std::vector<int>& dump_ids) {
   std::string text;
   for (int id : dump_ids) text += fmt::format("{};\n", id);

@@ -36,6 +36,10 @@ std::set<std::string> needed_tablespaces(const ArchiveToc& toc, const RestoreSel
 std::set<std::string> needed_roles(const ArchiveToc& toc, const RestoreSelection& selection,
                                    bool owners, bool privileges);
 
+// Takes the extensions `names`, and what is said about them, out of the selection, with a note.
+void leave_out_extensions(const ArchiveToc& toc, const std::vector<std::string>& names,
+                          RestoreSelection& selection);
+
 // For pg_restore --use-list.
 std::string list_file(const std::vector<int>& dump_ids);
 

@@ -1,5 +1,6 @@
 #include "dump/sql_tokens.h"
 
+#include <algorithm>
 #include <cstdint>
 
 namespace holdfast {
@@ -139,6 +140,28 @@ class Lexer {
 
 std::vector<std::string_view> sql_tokens(std::string_view sql) {
   return Lexer(sql).run();
+}
+
+std::vector<std::vector<std::string_view>> sql_statements(std::string_view sql) {
+  std::vector<std::vector<std::string_view>> statements(1);
+  size_t skipped_to = 0;
+  for (std::string_view token : sql_tokens(sql)) {
+    auto at = static_cast<size_t>(token.data() - sql.data());
+    if (at < skipped_to) continue;
+    if (token == "\\" && statements.back().empty())
+      skipped_to = std::min(sql.find('\n', at), sql.size());
+    else if (token != ";")
+      statements.back().push_back(token);
+    else if (!statements.back().empty())
+      statements.emplace_back();
+  }
+  if (statements.back().empty()) statements.pop_back();
+  return statements;
+}
+
+std::string_view text_of(const std::vector<std::string_view>& tokens) {
+  const char* begin = tokens.front().data();
+  return {begin, static_cast<size_t>(tokens.back().data() + tokens.back().size() - begin)};
 }
 
 }  // namespace holdfast

@@ -13,4 +13,11 @@ namespace holdfast {
 // character.
 std::vector<std::string_view> sql_tokens(std::string_view sql);
 
+// The statements of `sql`, each as its tokens, without the ";" between them. psql's own commands (a
+// line that starts with a backslash) are left out.
+std::vector<std::vector<std::string_view>> sql_statements(std::string_view sql);
+
+// From the first token to the last one, as it stands in the SQL they are of.
+std::string_view text_of(const std::vector<std::string_view>& tokens);
+
 }  // namespace holdfast

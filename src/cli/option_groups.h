@@ -1,0 +1,12 @@
+// Parts of the option table that have files of their own; option_table.cc puts them together. Pure.
+#pragma once
+
+#include <vector>
+
+#include "cli/option_table.h"
+
+namespace holdfast {
+
+std::vector<Option> recover_options();
+
+}  // namespace holdfast
