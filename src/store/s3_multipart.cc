@@ -31,6 +31,11 @@ std::string begin_s3_upload(S3Bucket& bucket, const std::string& key, const std:
   return parse_s3_upload_id(answer.http.body);
 }
 
+Error s3_stored_other_bytes() {
+  return Error(ErrorCode::corrupt, "the server stored other bytes than were sent",
+               "the network or the server damages data: try another way to it");
+}
+
 std::optional<Error> check_s3_etag(const HttpResponse& http, const std::string& md5) {
   std::string etag = http.header("etag");
   if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"')
@@ -38,8 +43,7 @@ std::optional<Error> check_s3_etag(const HttpResponse& http, const std::string& 
   if (etag.empty()) return Error(ErrorCode::unavailable, "the server gave the bytes no ETag");
   bool kms = http.header("x-amz-server-side-encryption").starts_with("aws:kms");
   if (kms || !is_hex_md5(etag) || etag == to_hex(as_bytes(md5))) return std::nullopt;
-  return Error(ErrorCode::corrupt, "the server stored other bytes than were sent",
-               "the network or the server damages data: try another way to it");
+  return s3_stored_other_bytes();
 }
 
 std::string send_s3_part(S3Bucket& bucket, const std::string& key, const std::string& id,

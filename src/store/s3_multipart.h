@@ -30,6 +30,9 @@ void try_s3_upload(S3Bucket& bucket);
 // use MD5, have other ETags.
 std::optional<Error> check_s3_etag(const HttpResponse& http, const std::string& md5);
 
+// Error(corrupt): the bytes under our name are not the ones that were sent.
+Error s3_stored_other_bytes();
+
 // Error(unavailable) for an upload that is not there any more.
 Error s3_upload_ended(const std::string& shown);
 

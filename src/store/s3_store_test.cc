@@ -184,6 +184,15 @@ TEST(S3Store, ALargeUploadIsSentInPartsAndComesBackWhole) {
   EXPECT_LE(s3.fake.requests() - before, 10u);  // of 126 reads
 }
 
+// The damaged object has our token and refuses the next attempt: that is not a lost answer.
+TEST(S3Store, ASmallObjectThatWasStoredWronglyIsRemovedAndReported) {
+  S3Fixture s3;
+  s3.fake.plan(2, S3Fault::keeps_damaged);  // the first looks whether the name is taken
+  EXPECT_ERROR(corrupt, put(s3.store(), "care.json", "content"));
+  EXPECT_TRUE(s3.fake.objects().empty());
+  put(s3.store(), "care.json", "content");
+}
+
 TEST(S3Store, AReaderNoticesThatTheObjectWasReplaced) {
   S3Fixture s3;
   put(s3.store(), "a", "first");

@@ -214,7 +214,11 @@ class S3Writer final : public ObjectWriter {
     request.headers.emplace_back("content-md5", base64(as_bytes(md5)));
     request.body = body;
     request.attempts = bucket_.settings().data_attempts;
-    request.check = [&](const HttpResponse& http) { return check_s3_etag(http, md5); };
+    request.check = [&](const HttpResponse& http) {
+      std::optional<Error> wrong = check_s3_etag(http, md5);
+      damaged_ = wrong && wrong->code() == ErrorCode::corrupt;
+      return wrong;
+    };
     return ask_create_only(request);
   }
 
@@ -265,7 +269,12 @@ class S3Writer final : public ObjectWriter {
     } catch (const Error&) {
       // The first failure says more.
     }
-    if (found && found->token == token_) return;
+    if (found && found->token == token_) {
+      if (!damaged_) return;
+      // Ours, but of other bytes, and it stood in the way of the next attempt.
+      bucket_.remove(name_);
+      throw s3_stored_other_bytes().within(shown_);
+    }
     if (unanswered) throw *unanswered;
     int status = answer.http.status;
     if (found && (status == 412 || status == 409 || status == 404)) throw taken(shown_);
@@ -302,6 +311,7 @@ class S3Writer final : public ObjectWriter {
   Part filling_;
   uint64_t total_ = 0;
   bool committed_ = false;
+  bool damaged_ = false;  // the server said that the last PUT stored other bytes
 
   std::mutex mutex_;
   std::condition_variable changed_;

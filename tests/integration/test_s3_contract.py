@@ -45,6 +45,9 @@ class Contract(unittest.TestCase):
     def test_swift(self):
         self.hold(harness.Swift)
 
+    def test_ceph(self):
+        self.hold(harness.Ceph)
+
     def test_fake(self):
         self.hold(harness.FakeS3)
 

@@ -28,6 +28,7 @@ import signal
 import sys
 import unittest
 
+from ceph_server import Ceph  # noqa: F401
 from fake_s3 import FakeS3  # noqa: F401
 from harness_base import (  # noqa: F401  (all of these are this module's interface)
     Unavailable, assert_no_secrets, descendants, free_port, processes, random_secret, redact,

@@ -1,8 +1,9 @@
 """S3 servers for the tests, on free ports of 127.0.0.1. Part of harness.py, which tests import.
 
-`S3rver` (npm) and `Swift` (OpenStack's, with its S3 layer, from Debian) were not written by this project, so
-they answer whether the S3 store speaks S3 and not merely its authors' idea of it. `FakeS3`, which is ours,
-does what those do not do on demand; it has a module of its own, fake_s3.py.
+`S3rver` (npm), `Swift` (OpenStack's, with its S3 layer) and `Ceph` (its gateway; large, so not everywhere)
+were not written by this project, so they answer whether the S3 store speaks S3 and not merely its authors'
+idea of it. `FakeS3`, which is ours, does what those do not do on demand; it has a module of its own,
+fake_s3.py.
 
 All of them are an `S3Server`: an endpoint, a login, and stock `aws` against it. Each runs as a child of this
 process, keeps its objects in a temporary folder, and ends with this process at the latest. Failure is an
