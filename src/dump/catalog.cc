@@ -21,6 +21,7 @@ constexpr uint64_t kProofBytesMax = 64 << 10;
 constexpr std::string_view kInconclusive = "INCONCLUSIVE";
 constexpr size_t kNamedMatchesMax = 5;
 constexpr uint64_t kClaimBytesMax = 4 << 10;
+constexpr std::chrono::hours kTrialLifetime{1};
 
 // --- proofs ---
 
@@ -335,6 +336,8 @@ std::vector<std::string> reap_crashed_runs(ObjectStore& store, const ReapScope& 
   }
   auto may_clear = [&](const std::string& name, UtcTime begun) {
     if (scope.machine.empty() || scope.now - begun > kClaimLifetime) return true;
+    // What a preflight tried lasts seconds.
+    if (name.starts_with(kTrialPrefix)) return scope.now - begun > kTrialLifetime;
     // A claim is written before anything else of its backup: what has none is nobody's.
     std::optional<std::string> id = id_of_content(name);
     return id && left_alone.count(*id) == 0;

@@ -13,6 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -85,6 +86,9 @@ class ObjectStore {
   // which one run alone holds, does not ask). Returns how many pieces were removed.
   virtual size_t reap_unfinished(const LeftoverTest& may_clear) = 0;
 };
+
+// What the names begin with that check_writable tries in a bucket, and aborts.
+constexpr std::string_view kTrialPrefix = "holdfast-check-";
 
 // Throws Error(invalid) unless `name` is UTF-8 of [A-Za-z0-9._/ +%=@~-] and characters beyond
 // ASCII, of at most 1024 bytes, whose parts between slashes have 1 to 255 bytes and do not start

@@ -79,7 +79,7 @@ void abort_s3_upload(S3Bucket& bucket, const std::string& key, const std::string
 }
 
 void try_s3_upload(S3Bucket& bucket) {
-  std::string name = "holdfast-check-" + random_hex(8);
+  std::string name = std::string(kTrialPrefix) + random_hex(8);
   std::string key = bucket.key_of(name), shown = bucket.shown(name);
   std::string id = begin_s3_upload(bucket, key, shown, {}, random_hex(16));
   try {

@@ -123,6 +123,26 @@ class AnyServer(Case):
         self.assertTrue(self.run_it("verify", "latest", "--store", "s3", "--json").json()["ok"])
         self.restored()
 
+    def test_sealed_backups_open_with_stock_tools_alone(self):
+        key = harness.temp_dir("hf-key-", 0o700) / "backup.key"
+        key.write_text(harness.random_secret() + harness.random_secret() + "\n")
+        key.chmod(0o600)
+        made = self.backup("--store", "s3", db="small", BACKUP_KEY_FILE=key)
+        archive = made["id"] + ".dump.gpg"
+        self.assertIn(archive, self.keys())
+        self.assertNotIn(made["id"] + ".dump", self.keys())
+        folder = harness.temp_dir("hf-gpg-", 0o700)
+        self.s3.aws("s3", "cp", "--quiet", f"s3://{BUCKET}/{self.key(archive)}", folder / archive)
+        opened = subprocess.run(
+            ["gpg", "--batch", "--no-tty", "--homedir", folder, "--pinentry-mode", "loopback",
+             "--passphrase-file", key, "--output", folder / "care.dump", "--decrypt", folder / archive],
+            capture_output=True)
+        self.assertEqual(0, opened.returncode, opened.stderr.decode())
+        source.createdb("by_hand")
+        source.tool("pg_restore", "-d", "by_hand", folder / "care.dump")
+        self.same_rows("by_hand", "small")
+        self.restored(db="small", BACKUP_KEY_FILE=key)
+
     def test_what_aws_uploaded_is_read(self):
         made = self.backup("--store", "local", db="small")
         self.assertEqual({}, self.keys())
@@ -213,6 +233,26 @@ class WithFake(AnyServer):
             self.s3.place(BUCKET, self.key(f"aaa {number:04}.txt"), b"")
         made = self.backup(db="small")
         self.assertEqual([made["id"]], self.listed("--store", "s3", db="small"))
+
+
+    def test_locked_backups_stay_until_retention_lets_go_of_them(self):
+        locked = self.s3.make_bucket("locked", has_lock=True)
+        toml = harness.temp_dir() / "holdfast.toml"
+        toml.write_text('s3_object_lock = "compliance"\n')
+        more = {"db": "small", "S3_BACKUP_BUCKET": "locked", "HOLDFAST_CONFIG": toml}
+        made = self.backup("--store", "s3", **more)
+        head = self.s3.aws("s3api", "head-object", "--bucket", "locked",
+                           "--key", self.key(made["id"] + ".dump")).json()
+        self.assertEqual("COMPLIANCE", head["ObjectLockMode"])
+        # The first of its month: until the monthly rule ends, a year from now.
+        self.assertGreater(head["ObjectLockRetainUntilDate"][:4], made["id"][6:10])
+        refused = self.s3.aws("s3api", "delete-object", "--bucket", "locked", "--key",
+                              self.key(made["id"] + ".dump"), check=False)
+        self.assertEqual([made["id"]], self.listed("--store", "s3", **more), refused)
+        second = self.backup("--store", "s3", **more)
+        head = self.s3.aws("s3api", "head-object", "--bucket", "locked",
+                           "--key", self.key(second["id"] + ".dump")).json()
+        self.assertLess(head["ObjectLockRetainUntilDate"][:7], f"{int(made['id'][6:10]) + 1}-01" + "z")
 
 
 class Faults(Case):
