@@ -4,9 +4,16 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "dump/checks.h"
 #include "dump/names.h"
 
 namespace holdfast {
+namespace {
+
+constexpr uint64_t kCheckFileBytesMax = 1 << 20;
+
+}  // namespace
+
 DumpOptions dump_options(const Config& config, const Conninfo& source) {
   DumpOptions options;
   options.source = source;
@@ -30,6 +37,14 @@ VerifyOptions verify_options(const Config& config, VerifyLevel level) {
   options.client_folder = config.text("pg_bindir");
   options.scratch_folder = config.text("scratch_dir");
   return options;
+}
+
+std::vector<std::string> configured_checks(const Config& config) {
+  std::vector<std::string> queries;
+  if (std::string file = config.text("check"); !file.empty())
+    queries = read_checks(read_file(file, kCheckFileBytesMax), file);
+  for (const std::string& query : config.list("check_queries")) queries.push_back(query);
+  return queries;
 }
 
 std::string configured_database(const Config& config) {
