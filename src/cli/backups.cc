@@ -6,10 +6,17 @@
 #include "base/text.h"
 #include "cli/keys.h"
 #include "cli/stores.h"
+#include "dump/checks.h"
 #include "dump/names.h"
 #include "dump/sealed_archive.h"
 
 namespace holdfast {
+namespace {
+
+constexpr uint64_t kCheckFileBytesMax = 1 << 20;
+
+}  // namespace
+
 DumpOptions dump_options(const Config& config, const Conninfo& source) {
   DumpOptions options = unsealed_dump_options(config, source);
   options.seal = configured_seal(config);
@@ -48,6 +55,14 @@ RetentionPolicy retention_policy(const Config& config) {
   policy.days = static_cast<int>(config.number("retention_days"));
   policy.months = static_cast<int>(config.number("retention_months"));
   return policy;
+}
+
+std::vector<std::string> configured_checks(const Config& config) {
+  std::vector<std::string> queries;
+  if (std::string file = config.text("check"); !file.empty())
+    queries = read_checks(read_file(file, kCheckFileBytesMax), file);
+  for (const std::string& query : config.list("check_queries")) queries.push_back(query);
+  return queries;
 }
 
 std::string configured_database(const Config& config) {

@@ -22,6 +22,9 @@ DumpOptions dump_options(const Config& config, const Conninfo& source);
 DumpOptions unsealed_dump_options(const Config& config, const Conninfo& source);
 VerifyOptions verify_options(const Config& config, VerifyLevel level);
 
+// The queries of --check and --check-query. Throws Error for a file that cannot be read.
+std::vector<std::string> configured_checks(const Config& config);
+
 // The database whose backups "latest" means: that of the source, or "" (all) if none is configured.
 std::string configured_database(const Config& config);
 

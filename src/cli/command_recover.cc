@@ -119,6 +119,7 @@ RecoverOptions recover_options(const Config& config, const Backup& backup) {
   if (options.database.empty() && backup.manifest) options.database = backup.manifest->database;
   options.server = server_of(config, options.database);
   options.ignore_missing = config.flag("ignore_missing");
+  options.checks = configured_checks(config);
   options.jobs = static_cast<int>(config.number("jobs"));
   options.read_back = config.text("read_back") == "counts" ? ReadBack::counts : ReadBack::full;
   options.client_folder = config.text("pg_bindir");
@@ -142,12 +143,12 @@ std::string finding_line(const RecoverFinding& finding) {
 void show_plan(Output& output, const RecoverPlan& plan, bool ready) {
   output.line(fmt::format("plan for {}", plan.id));
   for (const RecoverStep& step : plan.steps)
-    output.line(
-        fmt::format("  {:>10}  {:<28} {}",
-                    step.estimate_seconds ? "~" + human_seconds(*step.estimate_seconds) : "?",
-                    step.name, step.what));
-  output.line(
-      fmt::format("  {:>10}  in all, without hooks", "~" + human_seconds(plan.estimate_seconds)));
+    output.line(fmt::format(
+        "  {:>10}  {:<28} {}",
+        step.estimate_seconds ? fmt::format("~{}", human_seconds(*step.estimate_seconds)) : "?",
+        step.name, step.what));
+  output.line(fmt::format("  {:>10}  in all, without hooks",
+                          fmt::format("~{}", human_seconds(plan.estimate_seconds))));
   output.line("  estimated from: " + plan.estimate_basis);
   for (const RecoverFinding& finding : plan.findings) output.line(finding_line(finding));
   output.verdict(ready, ready ? "READY: nothing was written" : "NOT READY: nothing was written");
@@ -178,6 +179,8 @@ void show_report(Output& output, const RecoverPlan& plan, const RecoverReport& r
   names("kept roles", report.globals.kept_roles);
   names("no login", plan.unknown_roles);
   names("tablespaces", report.globals.new_tablespaces);
+  for (const CheckOutcome& check : restore.checks)
+    output.line(fmt::format("  checked     {} → {}", printable(check.query), check.result));
   for (const std::string& note : report.globals.notes) output.line("  note        " + note);
   for (const std::string& note : restore.notes) output.line("  note        " + note);
 }

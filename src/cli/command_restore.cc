@@ -77,6 +77,7 @@ RestoreOptions restore_options(const Config& config, const Target& target) {
   options.no_owner = config.flag("no_owner");
   options.no_privileges = config.flag("no_privileges");
   options.read_back = config.text("read_back") == "counts" ? ReadBack::counts : ReadBack::full;
+  options.checks = configured_checks(config);
   options.jobs = static_cast<int>(config.number("jobs"));
   options.client_folder = config.text("pg_bindir");
   options.keys = configured_keys(config);
@@ -131,6 +132,8 @@ void show_report(Output& output, const RestoreReport& report, const Conninfo& se
     phases += fmt::format("{}{} {}", phases.empty() ? "" : ", ", phase.name,
                           human_seconds(phase.seconds));
   if (!phases.empty()) output.line("  time        " + phases);
+  for (const CheckOutcome& check : report.checks)
+    output.line(fmt::format("  checked     {} → {}", printable(check.query), check.result));
   for (const Problem& problem : report.problems)
     output.line(fmt::format("  problem     {}: {}", problem.where, problem.what));
   for (const std::string& note : report.notes) output.line("  note        " + note);

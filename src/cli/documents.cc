@@ -64,6 +64,16 @@ Json phases_json(const std::vector<RestorePhase>& phases) {
   return list;
 }
 
+Json checks_json(const std::vector<CheckOutcome>& checks) {
+  Json list = Json::array();
+  for (const CheckOutcome& check : checks)
+    list.push_back({{"query", check.query},
+                    {"ok", check.ok},
+                    {"result", check.result},
+                    {"seconds", rounded(check.seconds)}});
+  return list;
+}
+
 std::vector<std::string> all_notes(const RecoverReport& report) {
   std::vector<std::string> notes = report.globals.notes;
   notes.insert(notes.end(), report.restore.notes.begin(), report.restore.notes.end());
@@ -300,6 +310,7 @@ std::string restore_document(const std::string& id, const RestoreReport& report,
                {"verdict", verdict_name(report.verdict)},
                {"problems", problems_json(report.problems)},
                {"notes", report.notes},
+               {"checks", checks_json(report.checks)},
                {"phases", phases},
                {"seconds", rounded(report.seconds)}});
 }
@@ -376,6 +387,7 @@ std::string recover_document(const RecoverPlan& plan, const RecoverReport& repor
                {"verdict", verdict_name(restore.verdict)},
                {"problems", problems_json(restore.problems)},
                {"notes", all_notes(report)},
+               {"checks", checks_json(restore.checks)},
                {"phases", phases_json(restore.phases)},
                {"data_seconds", rounded(restore.seconds)},
                {"hooks", hooks},

@@ -10,6 +10,12 @@ const char* const kRecoverGroup = "Recover";
 std::vector<Option> recover_options() {
   using enum OptionKind;
   return {
+      {"check", "--check", "HOLDFAST_CHECK", "check", text, "FILE", "", kRestore | kRecover,
+       kRecoverGroup,
+       "queries to ask of the restored database before it gets its name (before the live one is "
+       "replaced): each must return a row whose first value is not false; results are shown"},
+      {"check_queries", "--check-query", "", "check_queries", list, "SQL", "", kRestore | kRecover,
+       kRecoverGroup, "such a query itself; may be repeated"},
       {"ignore_missing", "--ignore-missing", "", "", flag, "", "", kRecover, kRecoverGroup,
        "go on without the extensions, roles and tablespaces that the server does not have"},
       {"no_cutover", "--no-cutover", "", "", flag, "", "", kRecover, kRecoverGroup,

@@ -36,6 +36,7 @@ RestoreOptions restore_options(const RecoverPlan& plan, const RecoverOptions& op
   restore.analyze = true;
   restore.database_properties = true;
   restore.leave_out_missing_extensions = options.ignore_missing;
+  restore.checks = options.checks;
   restore.jobs = options.jobs;
   restore.client_folder = options.client_folder;
   return restore;

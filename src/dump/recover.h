@@ -26,6 +26,7 @@ struct RecoverOptions {
   int jobs = 0;
   ReadBack read_back = ReadBack::full;
   std::string client_folder;
+  std::vector<std::string> checks;  // as of RestoreOptions
   std::vector<Hook> hooks;  // in this order; one that fails keeps the later ones from running
   std::map<std::string, std::string> hook_environment;
   double hook_limit_seconds = 3600;

@@ -221,6 +221,8 @@ class Planner {
     step("analyzing", "statistics for the planner", kAnalyzeFactor * dump);
     if (options_.read_back == ReadBack::full)
       step("comparing", "every row and checksum with the manifest", kCompareFactor * dump);
+    if (!options_.checks.empty())
+      step("checking", plural(options_.checks.size(), "check"), std::nullopt);
     step("giving the database its name", plan_.database, kSmallStepSeconds);
     for (const Hook& hook : options_.hooks)
       step(hook.name,

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/run.h"
+#include "dump/checks.h"
 #include "dump/verify.h"
 #include "pg/client_tools.h"
 #include "pg/conninfo.h"
@@ -39,6 +40,9 @@ struct RestoreOptions {
   // Extensions that the server does not have are left out, instead of being refused for. What needs
   // them then fails the restore.
   bool leave_out_missing_extensions = false;
+  // Asked of the restored database before it gets its name. If one fails, nothing live is touched:
+  // the restored database is set aside as `<name>_unchecked_<time>` and Error(violated) names it.
+  std::vector<std::string> checks;
   int jobs = 0;
   std::string client_folder;
   OpenKeys keys;
@@ -57,6 +61,7 @@ struct RestoreReport {
   std::vector<Problem> problems;
   std::vector<std::string> notes;
   std::vector<RestorePhase> phases;
+  std::vector<CheckOutcome> checks;
   double seconds = 0;
 };
 

@@ -142,33 +142,69 @@ class RestoreJob {
   }
 
   void fill_in_place(Connection& admin) {
+    std::string failed;
     try {
-      fill_(server_.with("dbname", options_.database), selection_, tools_, fill_options_, phases_,
-            report_);
+      Conninfo target = server_.with("dbname", options_.database);
+      fill_(target, selection_, tools_, fill_options_, phases_, report_);
       if (options_.database_properties) bring_properties(admin, options_.database);
+      failed = check(target);
     } catch (const Error& error) {
       throw Error(error.code(), error.what(),
                   fmt::format("{}{}database {} was empty and now holds part of the data: drop and "
                               "create it again before the next try",
                               error.hint(), error.hint().empty() ? "" : "; ", options_.database));
     }
+    if (!failed.empty())
+      throw Error(ErrorCode::violated, failed,
+                  fmt::format("database {} was empty and now holds what was restored: look at it, "
+                              "then drop it",
+                              options_.database));
   }
 
   void fill_beside(Connection& admin, Way way) {
     std::string working = derived_name(options_.database, "_holdfast_" + random_hex(4));
     phases_.time("creating the database",
                  [&] { note_all(create_database(admin, working, source_.spec)); });
+    std::string failed;
     try {
       // What is in schema public can be given only to who may create there: the database's owner.
       if (options_.database_properties && !options_.no_owner)
         apply_database_owner(admin, source_.toc, working);  // told about when done for good
-      fill_(server_.with("dbname", working), selection_, tools_, fill_options_, phases_, report_);
-      phases_.time("giving the database its name", [&] { give_name(admin, working, way); });
+      Conninfo target = server_.with("dbname", working);
+      fill_(target, selection_, tools_, fill_options_, phases_, report_);
+      failed = check(target);
+      if (failed.empty())
+        phases_.time("giving the database its name", [&] { give_name(admin, working, way); });
     } catch (const Error& error) {
       drop_after(error, working);
     } catch (const std::exception& error) {
       drop_after(Error(ErrorCode::internal, error.what()), working);
     }
+    if (!failed.empty()) set_aside(admin, working, failed);
+  }
+
+  // The operator's checks: what failed, or "".
+  std::string check(const Conninfo& target) {
+    if (options_.checks.empty()) return {};
+    phases_.time("checking", [&] { report_.checks = run_checks(target, options_.checks, run_); });
+    return failed_checks(report_.checks);
+  }
+
+  // Restored and compared, but not what the operator wants: kept to be looked at.
+  [[noreturn]] void set_aside(Connection& admin, const std::string& working,
+                              const std::string& failed) {
+    std::string aside = derived_name(options_.database, "_unchecked_" + compact_time());
+    rename_database(admin, working, aside);
+    throw Error(ErrorCode::violated, failed,
+                fmt::format("nothing that was there has been touched; the restored database is "
+                            "kept as {}: look at it, then drop it",
+                            aside));
+  }
+
+  std::string compact_time() const {
+    std::string time = format_name_time(run_.clock.now());  // 2026-11-23T02-00-00-000Z
+    return fmt::format("{}{}{}_{}{}{}", time.substr(0, 4), time.substr(5, 2), time.substr(8, 2),
+                       time.substr(11, 2), time.substr(14, 2), time.substr(17, 2));
   }
 
   // On a connection of its own: the other one may be what failed.
@@ -199,11 +235,7 @@ class RestoreJob {
     if (way != Way::fresh) note_all(copy_database_properties(admin, name, working));
     if (options_.database_properties && way != Way::replace) bring_properties(admin, working);
     if (way == Way::fresh) return rename_database(admin, working, name);
-    std::string time = format_name_time(run_.clock.now());  // 2026-11-23T02-00-00-000Z
-    std::string kept =
-        derived_name(name, fmt::format("_before_{}{}{}_{}{}{}", time.substr(0, 4),
-                                       time.substr(5, 2), time.substr(8, 2), time.substr(11, 2),
-                                       time.substr(14, 2), time.substr(17, 2)));
+    std::string kept = derived_name(name, "_before_" + compact_time());
     note_bound_things(admin);
     swap_databases(admin, server_, name, working, kept, run_);
     if (way == Way::replace_empty)

@@ -356,6 +356,36 @@ class Hooks(Base):
         self.assertEqual(["post_restore"], [hook["name"] for hook in report["hooks"]])
 
 
+class Checks(Base):
+    def test_before_the_database_gets_its_name(self):
+        queries = harness.temp_dir() / "checks.sql"
+        queries.write_text("-- is it all there?\nSELECT count(*) > 19000 FROM visits;\n"
+                           "SELECT max(id), 'it''s; so' FROM clients;")
+        done = self.recover("--check", queries, "--check-query", "SELECT true", "--json")
+        self.assertEqual([(True, "t"), (True, "500 | it's; so"), (True, "t")],
+                         [(c["ok"], c["result"]) for c in done.json()["checks"]])
+        self.expect_whole()
+
+    def test_one_that_fails(self):
+        flag = harness.temp_dir() / "ran"
+        for query, said in (("SELECT count(*) > 20000 FROM visits", "→ f"),
+                            ("SELECT 1 FROM visits WHERE id < 0", "no row"),
+                            ("SELECT max(id) FROM visits WHERE id < 0", "NULL"),
+                            ("SELECT * FROM nowhere", "nowhere"),
+                            ("DELETE FROM visits RETURNING 1", "read-only")):
+            done = self.recover("--check-query", "SELECT true", "--check-query", query, check=False,
+                                env={"HOLDFAST_POST_RESTORE": f"touch {flag}"})
+            self.expect_error(done, "1 of 2 checks failed", said, code=5)
+            kept = self.databases()
+            self.assertEqual(1, len(kept), kept)
+            aside = kept.pop()
+            self.assertRegex(aside, r"^care_unchecked_\d{8}_\d{6}$")
+            self.assertIn(aside, done.err)
+            self.assertEqual("", harness.rows_difference(self.saved, harness.rows(self.target, aside)))
+            self.target.dropdb(aside)
+        self.assertFalse(flag.exists())
+
+
 class Killed(Base):
     def test_nothing_half_made_under_the_final_name(self):
         seconds = self.recover().seconds
