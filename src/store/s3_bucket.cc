@@ -28,10 +28,14 @@ std::string as_folder(std::string prefix) {
               std::none_of(prefix.begin(), prefix.end(), [](char c) {
                 return static_cast<unsigned char>(c) < 0x20 || c == 0x7F;
               });
+  // Such parts would be taken for steps in a URL's path by some.
+  for (const std::string& part : split(prefix, '/'))
+    good = good && !part.empty() && part != "." && part != "..";
   if (!good)
     throw Error(ErrorCode::invalid,
                 fmt::format("'{}' cannot be a prefix of keys", printable(prefix)),
-                fmt::format("it is UTF-8 of at most {} bytes, without control characters",
+                fmt::format("it is UTF-8 of at most {} bytes, without control characters, empty "
+                            "parts, '.' and '..'",
                             kPrefixBytesMax));
   return prefix + "/";
 }
