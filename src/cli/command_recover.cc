@@ -11,6 +11,7 @@
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
+#include "cli/keys.h"
 #include "cli/stores.h"
 #include "dump/recover.h"
 
@@ -123,6 +124,7 @@ RecoverOptions recover_options(const Config& config, const Backup& backup) {
   options.jobs = static_cast<int>(config.number("jobs"));
   options.read_back = config.text("read_back") == "counts" ? ReadBack::counts : ReadBack::full;
   options.client_folder = config.text("pg_bindir");
+  options.keys = configured_keys(config);
   options.hook_limit_seconds = static_cast<double>(config.number("hook_timeout"));
   options.hook_environment = hook_environment(config);
   for (const char* name : {"post_restore", "cutover"}) {

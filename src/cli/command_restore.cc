@@ -85,15 +85,10 @@ RestoreOptions restore_options(const Config& config, const Target& target) {
 }
 
 // A whole dump of what is about to be replaced, with nothing left out, proven as far as is quick.
-std::string make_safety_backup(CommandContext& context, const Target& target) {
-  std::vector<OpenStore> stores = open_stores(context.config, context.run);
-  StoreLock lock(stores, context.config, context.run);
-  // The first store that takes it: what is needed is a way back, at once.
-  OpenStore& store = stores.front();
-  DumpOptions options = dump_options(context.config, target.server.with("dbname", target.database));
-  options.schemas.clear();
-  options.exclude_schemas.clear();
-  options.exclude_table_data.clear();
+std::string make_safety_backup_in(CommandContext& context, const OpenStore& store,
+                                  DumpOptions options) {
+  options.keep_until =
+      lock_date(store, context.config, options.source.dbname(), context.run.clock.now());
   Manifest manifest = run_dump(options, *store.store, context.run);
   Backup backup{manifest.id, manifest, "", std::nullopt};
   VerifyReport report =
@@ -105,6 +100,25 @@ std::string make_safety_backup(CommandContext& context, const Target& target) {
   context.run.log.info(
       fmt::format("safety backup: {} in {}", manifest.id, store.store->location()));
   return manifest.id;
+}
+
+// In the first store that takes it: what is needed is a way back, at once.
+std::string make_safety_backup(CommandContext& context, const Target& target) {
+  std::vector<OpenStore> stores = open_stores(context.config, context.run);
+  StoreLock lock(stores, context.config, context.run);
+  DumpOptions options = dump_options(context.config, target.server.with("dbname", target.database));
+  options.schemas.clear();
+  options.exclude_schemas.clear();
+  options.exclude_table_data.clear();
+  for (size_t i = 0;; ++i) {
+    try {
+      return make_safety_backup_in(context, stores[i], options);
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled || i + 1 == stores.size()) throw;
+      context.run.log.warning(fmt::format("no safety backup in store {}, going on to the next: {}",
+                                          stores[i].name, error.what()));
+    }
+  }
 }
 
 std::string database_in_archive(const std::string& path, const OpenKeys& keys) {
@@ -206,7 +220,9 @@ int command_restore(CommandContext& context) {
                                    target.database,
                                    target.server.with("dbname", target.database).display()));
   std::string safety_id;
-  auto safety_backup = [&] { safety_id = make_safety_backup(context, target); };
+  auto safety_backup = [&] {
+    safety_id = with_context("safety backup", [&] { return make_safety_backup(context, target); });
+  };
   RestoreReport report =
       chosen.store
           ? restore_backup(*chosen.store, chosen.backup, options, safety_backup, context.run)

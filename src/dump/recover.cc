@@ -39,6 +39,7 @@ RestoreOptions restore_options(const RecoverPlan& plan, const RecoverOptions& op
   restore.checks = options.checks;
   restore.jobs = options.jobs;
   restore.client_folder = options.client_folder;
+  restore.keys = options.keys;
   return restore;
 }
 

@@ -27,6 +27,7 @@ struct RecoverOptions {
   ReadBack read_back = ReadBack::full;
   std::string client_folder;
   std::vector<std::string> checks;  // as of RestoreOptions
+  OpenKeys keys;                    // for a sealed backup
   std::vector<Hook> hooks;  // in this order; one that fails keeps the later ones from running
   std::map<std::string, std::string> hook_environment;
   double hook_limit_seconds = 3600;

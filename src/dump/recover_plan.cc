@@ -9,14 +9,13 @@
 #include "dump/recover.h"
 #include "dump/restore_selection.h"
 #include "dump/restore_steps.h"
+#include "dump/sealed_archive.h"
 #include "seal/sha256.h"
 
 namespace holdfast {
 namespace {
 
 using Weight = RecoverFinding::Weight;
-
-constexpr uint64_t kGlobalsBytesMax = 64 << 20;
 
 // Times of a restore as multiples of the time its dump took, both by this program on one machine
 // (bench/README.md: 3.2 for loading and indexes, 1.1 for reading everything back).
@@ -39,11 +38,11 @@ class Planner {
 
   RecoverPlan make() {
     toc_ = with_context("read " + manifest_.archive_object, [&] {
-      return read_backup_toc(*store_.open(manifest_.archive_object), manifest_);
+      return read_backup_toc(*open_archive(store_, manifest_, options_.keys), manifest_);
     });
     selection_ = select_everything(toc_);
     find_proof();
-    read_globals();
+    find_globals();
     Connection admin = open_admin(server_, plan_.database);
     find_database(admin);
     find_versions(admin);
@@ -69,12 +68,12 @@ class Planner {
         "it was named by its id, so it is taken; every row is compared with the manifest");
   }
 
-  void read_globals() {
+  void find_globals() {
     if (!manifest_.globals_object) {
       add(Weight::note, "globals", "the backup holds no roles and tablespaces");
       return;
     }
-    std::string text = read_object(store_, *manifest_.globals_object, kGlobalsBytesMax);
+    std::string text = read_globals(store_, manifest_, options_.keys);
     if (sha256_hex(as_bytes(text)) != manifest_.globals_sha256)
       throw Error(ErrorCode::corrupt,
                   fmt::format("{}: the bytes are not those that were written (SHA-256)",

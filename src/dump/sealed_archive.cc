@@ -49,6 +49,14 @@ bool under_public_key(uint8_t first) {
   return (first & 0xFC) == 0x84 || first == 0xC1;
 }
 
+// More than the one byte is read: a range that ends at 0 is taken for an open one by some servers
+// of S3 (s3rver).
+uint8_t first_byte(ObjectReader& object) {
+  std::array<uint8_t, 16> bytes{};
+  object.read(0, bytes.data(), bytes.size());
+  return bytes[0];
+}
+
 class UnsealingReader final : public ObjectReader {
  public:
   UnsealingReader(std::unique_ptr<ObjectReader> object, uint64_t plain_bytes, const OpenKeys& keys,
@@ -102,8 +110,7 @@ class UnsealingReader final : public ObjectReader {
 
   // With the first key that opens it. If none does, the failure is thrown: nothing was read then.
   void start() {
-    uint8_t first = 0;
-    object_->read(0, &first, 1);
+    uint8_t first = first_byte(*object_);
     std::vector<OpenAttempt> attempts;
     for (const Secret& passphrase : keys_.passphrases)
       attempts.push_back({&passphrase, under_passphrase(first)});
@@ -218,8 +225,8 @@ std::string read_globals(ObjectStore& store, const Manifest& manifest, const Ope
 }
 
 bool looks_sealed(ObjectReader& object) {
-  uint8_t first = 0;
-  return object.read(0, &first, 1) == 1 && (under_passphrase(first) || under_public_key(first));
+  uint8_t first = first_byte(object);
+  return under_passphrase(first) || under_public_key(first);
 }
 
 std::unique_ptr<ObjectReader> open_foreign(std::unique_ptr<ObjectReader> object,

@@ -123,9 +123,10 @@ class Words(unittest.TestCase):
             for block in blocks_of(page):
                 text = re.sub(r"<<-?\s*['\"]?(\w+).*?^\1$", "", block.text, flags=re.S | re.M)
                 for line in text.replace("\\\n", " ").splitlines() if block.shell else ():
-                    line = re.split(r"\s#\s|\s\|\s|\s>\s|\)$", line)[0].strip()
-                    if line.startswith("holdfast "):
-                        yield block, shlex.split(line)[1:]
+                    if line.strip().startswith("holdfast "):
+                        words = shlex.split(line.strip().removesuffix(")"), comments=True)
+                        ends = [words.index(mark) for mark in ("|", ">", "&&", "||") if mark in words]
+                        yield block, words[1:min(ends, default=len(words))]
 
     def test_commands_and_options_exist(self):
         helps, seen = {}, 0

@@ -77,9 +77,10 @@ class Base(unittest.TestCase):
         cls.schema = harness.schema_dump(cls.source, "care")
 
     @classmethod
-    def backup(cls, *more):
-        made = harness.holdfast("backup", "--type", "dump", "--json", "--dir", cls.folder, *more,
-                                env={"DATABASE_URL": cls.source.url("care")}, timeout=300).json()
+    def backup(cls, *more, folder=None, env=None):
+        made = harness.holdfast(
+            "backup", "--type", "dump", "--json", "--dir", folder or cls.folder, *more,
+            env={"DATABASE_URL": cls.source.url("care"), **(env or {})}, timeout=300).json()
         return made["results"][0]["id"]
 
     def setUp(self):
@@ -166,6 +167,20 @@ class NewServer(Base):
         self.assertEqual("", harness.rows_difference(self.saved, harness.rows(self.target, "care")))
         self.assertEqual("care_owner", self.target.psql(
             "SELECT tableowner FROM pg_tables WHERE tablename = 'visits'", db="care"))
+
+    def test_from_a_sealed_backup(self):
+        """The plan reads table of contents and roles, the restore everything: with the key, and not without."""
+        folder, key = harness.temp_dir(), harness.temp_dir("hf-key-", 0o700) / "backup.key"
+        key.write_text(harness.random_secret() + harness.random_secret() + "\n")
+        key.chmod(0o600)
+        sealed = {"BACKUP_KEY_FILE": key}
+        self.backup(folder=folder, env=sealed)
+        self.assertEqual([], [name for name in os.listdir(folder) if name.endswith((".dump", ".sql"))])
+        self.expect_error(self.recover("--dry-run", folder=folder, check=False), ".dump.gpg", code=1)
+        self.assertTrue(self.recover("--dry-run", "--json", folder=folder, env=sealed).json()["ok"])
+        self.assertTrue(self.recover("--json", folder=folder, env=sealed).json()["ok"])
+        self.expect_whole()
+        self.assertEqual(self.source.psql(GLOBALS), self.target.psql(GLOBALS))
 
     def test_twice(self):
         self.recover()

@@ -63,6 +63,28 @@ class Stores(unittest.TestCase):
         self.assertIn("is safe in", outcome["error"])
         self.assertEqual(1, len(self.run_it("list", "--json").json()["backups"]))
 
+    def test_a_safety_backup_goes_where_it_can(self):
+        made = self.backup().json()["results"][0]["id"]
+        shutil.rmtree(self.local)
+        self.local.write_text("a file where the folder should be")
+        self.server.psql("INSERT INTO visits VALUES (70000, 'after the backup')", db="care")
+        try:
+            done = self.run_it("restore", made, "--confirm", "care")
+            self.assertIn("no safety backup in store local", done.err)
+            self.assertEqual("0", self.server.psql("SELECT count(*) FROM visits WHERE id = 70000", db="care"))
+            self.assertEqual(2, len(self.run_it("list", "--json").json()["backups"]))
+            # With no store for one, nothing is replaced.
+            shutil.move(self.nas, self.folder / "kept")
+            self.nas.write_text("neither")
+            refused = self.run_it("restore", self.folder / "kept" / f"{made}.dump",
+                                  "--confirm", "care", expect=2)
+            self.assertIn("error: safety backup: ", refused.err)
+        finally:
+            self.server.psql("DELETE FROM visits WHERE id = 70000", db="care")
+            for name in self.server.psql(
+                    "SELECT datname FROM pg_database WHERE datname LIKE 'care\\_before%'").split():
+                self.server.dropdb(name)
+
     def test_a_store_that_fills_up_half_way_harms_no_other(self):
         if os.geteuid() != 0:
             self.skipTest("mounting a small file system needs root")
