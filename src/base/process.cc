@@ -351,7 +351,9 @@ void Process::finish() {
   if (watcher_.joinable()) watcher_.join();
 }
 
-ProcessResult run_process(ProcessOptions options, std::string_view input, size_t out_bytes_max) {
+ProcessResult run_process(ProcessOptions options, std::string_view input, size_t out_bytes_max,
+                          std::chrono::seconds time_max) {
+  using std::chrono::steady_clock;
   options.pipe_stdin = !input.empty();
   options.pipe_stdout = true;
   Process process(options);
@@ -368,11 +370,20 @@ ProcessResult run_process(ProcessOptions options, std::string_view input, size_t
   set_nonblocking(process.stdout_fd());
 
   bool ended = false;
+  const steady_clock::time_point deadline = steady_clock::now() + time_max;
   while (!ended) {
+    int wait_ms = -1;
+    if (time_max.count() > 0) {
+      auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
+      if (left.count() <= 0)
+        throw Error(ErrorCode::unavailable,
+                    fmt::format("{} did not end within {} s", options.argv[0], time_max.count()));
+      wait_ms = static_cast<int>(std::min<int64_t>(left.count(), 60'000));
+    }
     pollfd fds[3] = {{process.ended_fd(), POLLIN, 0},
                      {process.stdout_fd(), POLLIN, 0},
                      {process.stdin_fd(), POLLOUT, 0}};
-    if (::poll(fds, 3, -1) < 0) continue;
+    if (::poll(fds, 3, wait_ms) <= 0) continue;
     ended = fds[0].revents != 0;
     bool more_out = fds[1].revents == 0 || read_available(process.stdout_fd(), collect);
     check_size();

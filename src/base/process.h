@@ -14,6 +14,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <map>
 #include <mutex>
 #include <string>
@@ -90,10 +91,11 @@ class Process {
 };
 
 // Runs to the end, with `input` on stdin; stdout is collected. Throws Error(unsupported) after
-// killing a child that writes more than `out_bytes_max`. A child that ends without reading all its
-// input is no error.
+// killing a child that writes more than `out_bytes_max`, and Error(unavailable) after killing one
+// that runs for longer than `time_max` (0: as long as it likes). A child that ends without reading
+// all its input is no error.
 ProcessResult run_process(ProcessOptions options, std::string_view input = {},
-                          size_t out_bytes_max = 64 << 20);
+                          size_t out_bytes_max = 64 << 20, std::chrono::seconds time_max = {});
 
 // What children may see of our environment: PATH, HOME, LANG, LC_ALL, TZ, TMPDIR. No secrets.
 std::map<std::string, std::string> clean_environment();

@@ -90,6 +90,17 @@ TEST(ProcessTest, AChildThatReadsNothingOrClosesItsOutputIsNoProblem) {
   EXPECT_EQ(std::string(trim(result.err)), "1048576");
 }
 
+TEST(ProcessTest, EndsWithinItsTime) {
+  EXPECT_EQ(run_process(shell("echo quick"), {}, 1000, std::chrono::seconds(20)).out, "quick\n");
+  try {
+    run_process(shell("sleep 100 & sleep 100"), {}, 1000, std::chrono::seconds(1));
+    FAIL() << "it ran on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unavailable);
+    EXPECT_NE(std::string(error.what()).find("within 1 s"), std::string::npos);
+  }
+}
+
 TEST(ProcessTest, OutputIsBounded) {
   EXPECT_EQ(run_process(shell("head -c 1000 /dev/zero"), {}, 1000).out.size(), 1000u);
   EXPECT_THROW(run_process(shell("head -c 1001 /dev/zero"), {}, 1000), Error);

@@ -100,7 +100,11 @@ StsRefusal parse_sts_error(std::string_view body) {
   pugi::xml_document document;
   if (!document.load_buffer(body.data(), body.size())) return {};
   pugi::xml_node error = document.document_element().child("Error");
-  return {printable(error.child_value("Code"), 100), printable(error.child_value("Message"), 300)};
+  // A wrong signature is answered with all that should have been signed, the session token in it.
+  std::string_view message = error.child_value("Message");
+  for (std::string_view signed_text : {"The Canonical String", "The String-to-Sign"})
+    message = message.substr(0, message.find(signed_text));
+  return {printable(error.child_value("Code"), 100), printable(trim(message), 300)};
 }
 
 }  // namespace holdfast

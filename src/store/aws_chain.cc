@@ -19,6 +19,8 @@ namespace {
 constexpr auto kRefreshBefore = std::chrono::minutes(5);
 // After a refresh that failed, while the old credentials are still good.
 constexpr auto kRefreshAgainAfter = std::chrono::seconds(30);
+// A helper that waits for somebody at a keyboard would keep a nightly run for ever.
+constexpr std::chrono::seconds kProcessTimeMax{60};
 // A role by a role by a role: more are a mistake.
 constexpr size_t kProfilesInARowMax = 8;
 
@@ -178,7 +180,9 @@ class Search {
     ProcessOptions process;
     process.argv = {"/bin/sh", "-c", command};
     process.env = options_.environment;
-    ProcessResult done = run_process(std::move(process), {}, kCredentialAnswerBytesMax);
+    ProcessResult done = with_context("its credential_process", [&] {
+      return run_process(std::move(process), {}, kCredentialAnswerBytesMax, kProcessTimeMax);
+    });
     if (done.exit_code != 0)
       throw Error(ErrorCode::denied,
                   fmt::format("its credential_process ended with code {}", done.exit_code),

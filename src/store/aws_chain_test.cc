@@ -249,6 +249,23 @@ TEST_F(AwsChain, ARefusedWebIdentityIsNoReasonToTryTheNext) {
   EXPECT_EQ(said.find("very-secret"), std::string::npos);
 }
 
+TEST_F(AwsChain, ARefusedSignatureShowsNothingOfWhatWasSigned) {
+  file("config",
+       "[profile p]\nrole_arn = arn:r\nsource_profile = base\nregion = eu-west-1\n"
+       "[profile base]\naws_access_key_id=K\naws_secret_access_key=s\naws_session_token=hush\n");
+  options.environment = {{"AWS_PROFILE", "p"}};
+  services.at(
+      kSts, 403,
+      sts_refusal("SignatureDoesNotMatch",
+                  "The signature does not match. Check your key.\n\nThe Canonical String for "
+                  "this request should have been\n'POST\nx-amz-security-token:hush'"));
+  std::string said = failure().what();
+  EXPECT_NE(said.find("SignatureDoesNotMatch (The signature does not match. Check your key.)"),
+            std::string::npos)
+      << said;
+  EXPECT_EQ(said.find("hush"), std::string::npos) << said;
+}
+
 TEST_F(AwsChain, Container) {
   options.environment = {{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/1"}};
   services.at("GET http://169.254.170.2/v2/credentials/1", 200,

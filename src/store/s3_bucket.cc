@@ -113,28 +113,37 @@ std::string S3Bucket::location() const {
   return text;
 }
 
+// What the headers say of an object; nothing if they are not those of one.
+std::optional<S3Found> S3Bucket::read_head(const std::string& name, const HttpResponse& http) {
+  S3Found found;
+  found.info.name = name;
+  std::string size = http.header("content-length");
+  auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), found.info.bytes);
+  std::optional<UtcTime> modified = parse_http_time(http.header("last-modified"));
+  if (size.empty() || error != std::errc() || end != size.data() + size.size() || !modified)
+    return std::nullopt;
+  found.info.modified = *modified;
+  found.info.locked_until = parse_lock_time(http.header("x-amz-object-lock-retain-until-date"));
+  found.etag = http.header("etag");
+  found.token = http.header(kTokenHeader);
+  return found;
+}
+
 std::optional<S3Found> S3Bucket::find(const std::string& name) {
   S3Request request;
   request.method = "HEAD";
   request.key = key_of(name);
+  std::optional<S3Found> found;
+  request.check = [&](const HttpResponse& http) -> std::optional<Error> {
+    found = read_head(name, http);
+    if (found) return std::nullopt;
+    return Error(ErrorCode::unavailable,
+                 fmt::format("{}: the server does not say its size and time", shown(name)),
+                 "see that the endpoint is that of an S3 service");
+  };
   S3Answer answer = client_.call(request);
   if (answer.http.status == 404) return std::nullopt;
   client_.require_ok(answer, shown(name));
-
-  S3Found found;
-  found.info.name = name;
-  std::string size = answer.http.header("content-length");
-  auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), found.info.bytes);
-  std::optional<UtcTime> modified = parse_http_time(answer.http.header("last-modified"));
-  if (size.empty() || error != std::errc() || end != size.data() + size.size() || !modified)
-    throw Error(ErrorCode::corrupt,
-                fmt::format("{}: the server does not say its size and time", shown(name)),
-                "see that the endpoint is that of an S3 service");
-  found.info.modified = *modified;
-  found.info.locked_until =
-      parse_lock_time(answer.http.header("x-amz-object-lock-retain-until-date"));
-  found.etag = answer.http.header("etag");
-  found.token = answer.http.header(kTokenHeader);
   return found;
 }
 

@@ -54,6 +54,7 @@ class S3Bucket {
   std::atomic<bool> asks_create_only{true};
 
  private:
+  static std::optional<S3Found> read_head(const std::string& name, const HttpResponse& http);
   S3Settings settings_;
   std::string prefix_;
   const Clock& clock_;

@@ -26,9 +26,19 @@ std::string begin_s3_upload(S3Bucket& bucket, const std::string& key, const std:
   request.key = key;
   request.query = {{"uploads", ""}};
   request.headers = bucket.new_object_headers(options, /*is_large=*/true, token);
+  // What is no such answer (a proxy's page, say) is asked for again.
+  std::string id;
+  request.check = [&](const HttpResponse& http) -> std::optional<Error> {
+    try {
+      id = parse_s3_upload_id(http.body);
+      return std::nullopt;
+    } catch (const Error& error) {
+      return error;
+    }
+  };
   S3Answer answer = bucket.client().call(request);
   bucket.client().require_ok(answer, fmt::format("begin the upload of {}", shown));
-  return parse_s3_upload_id(answer.http.body);
+  return id;
 }
 
 Error s3_stored_other_bytes() {
