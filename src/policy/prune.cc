@@ -174,10 +174,11 @@ void apply_prune(ObjectStore& store, PrunePlan& plan, const std::string& machine
     decision.action = RetentionAction::not_yet;
     decision.reason = std::move(reason);
   };
+  bool stopped = false;
   for (auto entry = plan.entries.rbegin(); entry != plan.entries.rend(); ++entry) {
     RetentionDecision& decision = entry->decision;
     if (decision.action != RetentionAction::remove) continue;
-    if (plan.failure) {
+    if (stopped) {
       not_yet(decision, "another one could not be removed");
       continue;
     }
@@ -190,7 +191,9 @@ void apply_prune(ObjectStore& store, PrunePlan& plan, const std::string& machine
       decision.reason = "held: " + hold->text();
     } catch (const Error& error) {
       not_yet(decision, error.what());
-      if (error.code() != ErrorCode::denied) plan.failure = error.within("remove " + decision.id);
+      if (!plan.failure) plan.failure = error.within("remove " + decision.id);
+      // The right to remove one may be there for another; what else fails would fail again.
+      stopped = error.code() != ErrorCode::denied;
     }
   }
 }

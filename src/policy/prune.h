@@ -39,8 +39,8 @@ PrunePlan plan_prune(ObjectStore& store, const std::vector<Backup>& backups,
 
 // Removes what the plan says, the oldest first. Only with the run lock held. Never throws an Error:
 // afterwards the plan says what became of each backup, so that whatever goes is always reported.
-// One that was held or turns out to be locked meanwhile stays; any other failure ends it, and what
-// it did not come to is "not yet".
+// One that was held meanwhile stays. Where the store denies a removal the others are still tried;
+// any other failure ends it. Either is the plan's `failure`, and what was not removed is "not yet".
 void apply_prune(ObjectStore& store, PrunePlan& plan, const std::string& machine, const Run& run);
 
 // What is wrong with a store by the policy, as the original procedure checked it every night.

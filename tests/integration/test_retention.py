@@ -5,10 +5,7 @@ A history is made by copying one real backup under earlier times: the manifest's
 copy gets its own id and creation time there.
 """
 
-import hashlib
-import json
 import os
-import re
 import sys
 import time
 import unittest
@@ -17,16 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import harness  # noqa: E402
-
-SEAL = re.compile(r',\n  "(\w+_sha256)": "[0-9a-f]{64}"\n}\n$')
-
-
-def resealed(text: str) -> str:
-    """A document whose own SHA-256 is right again."""
-    match = SEAL.search(text)
-    body = text[:match.start()]
-    return f'{body},\n  "{match.group(1)}": "{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n'
-
+from history import age_backup, resealed  # noqa: E402
 
 class Retention(unittest.TestCase):
     @classmethod
@@ -55,24 +43,7 @@ class Retention(unittest.TestCase):
         return {b["id"] for b in self.run_it("list", "--json").json()["backups"]}
 
     def age(self, id, days, proven=True):
-        """Puts a copy of the backup `id` where one made `days` days ago would be; its id."""
-        at = self.now - timedelta(days=days)
-        stamp = at.strftime("%Y-%m-%dT%H-%M-%S-") + f"{at.microsecond // 1000:03d}Z"
-        old = f"care_{stamp}"
-        created = stamp[:10] + "T" + stamp[11:19].replace("-", ":") + "." + stamp[20:]
-        for path in list(self.folder.iterdir()):
-            if not path.name.startswith(id + ".") or (".proof-" in path.name and not proven):
-                continue
-            target = self.folder / path.name.replace(id, old)
-            if path.suffix == ".dump":
-                os.link(path, target)
-                continue
-            text = path.read_text().replace(id, old)
-            if path.name.endswith((".json",)):
-                text = re.sub(r'"(created_at|finished_at)": "[^"]*"', rf'"\1": "{created}"', text)
-                text = resealed(text)
-            target.write_text(text)
-        return old
+        return age_backup(self.folder, id, self.now, days, proven)
 
     def history(self, *days):
         newest = self.backup()["id"]
