@@ -433,6 +433,10 @@ int64_t Config::number(std::string_view name) const {
   return std::stoll(text(name));
 }
 
+Secret Config::secret_in_file(std::string_view name) const {
+  return Secret(one_line_of(text(name), setting(name).origin));
+}
+
 const std::vector<std::string>& Config::list(std::string_view name) const {
   return setting(name).values;
 }

@@ -1,0 +1,27 @@
+// [engine] of the configuration, as the engine and its API server take it. Strict: what cannot be
+// right is Error(invalid) that names its place, before a folder is touched.
+#pragma once
+
+#include <string>
+
+#include "cli/config.h"
+#include "engine/engine.h"
+
+namespace holdfast {
+
+struct ListenAddress {
+  std::string host;  // an IP address, without brackets
+  int port = 0;
+};
+
+// "127.0.0.1:8474" or "[::1]:8474"; port 0 is any free one.
+ListenAddress engine_listen(const Config& config);
+
+// Throws Error(invalid): no source, ports that are none, a start or stop command without a data
+// folder, one folder within another that must not be.
+EngineSettings engine_settings(const Config& config);
+
+// <work>/keys.db: the hashes of the API's keys.
+std::string engine_keys_file(const Config& config);
+
+}  // namespace holdfast
