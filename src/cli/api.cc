@@ -34,7 +34,7 @@ std::string choose(const std::string& asked, const std::vector<std::string>& nam
 
 }  // namespace
 
-Api::Api(const Config& config, const Run& run) {
+ApiAccess::ApiAccess(const Config& config, const Run& run) {
   neon::ClientSettings settings;
   settings.api.base_url = config.text("neon_api_host");
   settings.api.key = api_key(config);

@@ -13,11 +13,11 @@
 
 namespace holdfast {
 
-class Api {
+class ApiAccess {
  public:
   // Throws Error(invalid) without a key, or with an address that cannot be right. Nothing is asked
   // of the API yet.
-  Api(const Config& config, const Run& run);
+  ApiAccess(const Config& config, const Run& run);
   neon::Client& client() { return *client_; }
 
  private:

@@ -306,22 +306,41 @@ int suspend(Context& context) {
   return kExitDone;
 }
 
+// Neon's cloud says only for how long history is kept.
+std::vector<WindowView> windows_of(const neon::Project& project,
+                                   const std::optional<neon::History>& history, UtcTime now) {
+  std::vector<WindowView> windows;
+  if (history) {
+    for (const neon::HistoryWindow& window : history->windows)
+      windows.push_back({window.from, window.to, window.from_lsn, window.to_lsn});
+  } else if (project.history_retention_seconds > 0) {
+    UtcTime kept_from = now - std::chrono::seconds(project.history_retention_seconds);
+    windows.push_back({std::max(project.created_at, kept_from), now, "", ""});
+  }
+  return windows;
+}
+
 int window(Context& context) {
   neon::Project project = context.client.project();
-  UtcTime now = context.command.run.clock.now();
-  UtcTime from =
-      std::max(project.created_at, now - std::chrono::seconds(project.history_retention_seconds));
-  std::vector<WindowView> windows;
-  if (project.history_retention_seconds > 0) windows.push_back({from, now, "", ""});
+  std::optional<neon::History> history = context.client.history();
+  std::vector<WindowView> windows = windows_of(project, history, context.command.run.clock.now());
   Output& output = context.command.output;
-  output.document(branch_window_document(windows, project.history_retention_seconds));
-  if (windows.empty()) output.line("no history is kept: only the present can be branched from");
+  output.document(branch_window_document(windows, project.history_retention_seconds, history));
+  if (windows.empty()) output.line("there is nothing to go back to yet");
   for (const WindowView& view : windows)
     output.line(fmt::format(
         "{}  to  {}{}", shown_time(view.from), shown_time(view.to),
         view.from_lsn.empty() ? "" : fmt::format("   {} to {}", view.from_lsn, view.to_lsn)));
-  output.line(fmt::format("history is kept for {}",
-                          human_seconds(static_cast<double>(project.history_retention_seconds))));
+  double kept = static_cast<double>(project.history_retention_seconds);
+  output.line(fmt::format("history is kept for {}", human_seconds(kept)));
+  if (!history) return kExitDone;
+  if (!history->trouble.empty()) output.verdict(false, "trouble: " + printable(history->trouble));
+  if (history->lag_bytes > 0)
+    output.line(fmt::format("{} of WAL are still to be received",
+                            human_bytes(static_cast<uint64_t>(history->lag_bytes))));
+  if (history->gaps > 0)
+    output.line(fmt::format("{} in history: what lies in it is lost",
+                            plural(static_cast<uint64_t>(history->gaps), "gap")));
   return kExitDone;
 }
 
@@ -391,7 +410,7 @@ const Action& chosen_action(const CommandContext& context) {
 
 int command_branch(CommandContext& context) {
   const Action& action = chosen_action(context);
-  Api api(context.config, context.run);
+  ApiAccess api(context.config, context.run);
   Context all{context,
               api.client(),
               context.config,

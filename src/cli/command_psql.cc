@@ -74,7 +74,7 @@ int command_psql(CommandContext& context) {
   std::string psql = psql_path(context.config);
   Conninfo conninfo;
   {
-    Api api(context.config, context.run);
+    ApiAccess api(context.config, context.run);
     neon::Branch branch = api.client().find_branch(context.arguments.front());
     ready_endpoint(api.client(), branch, /*make_one=*/false);
     BranchLogin login = branch_login(api.client(), branch, context.config);

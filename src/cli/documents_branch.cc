@@ -85,14 +85,22 @@ std::string branch_url_document(const neon::Branch& branch, const std::string& r
 }
 
 std::string branch_window_document(const std::vector<WindowView>& windows,
-                                   int64_t retention_seconds) {
+                                   int64_t retention_seconds,
+                                   const std::optional<neon::History>& history) {
   Json list = Json::array();
   for (const WindowView& window : windows)
     list.push_back({{"from", format_rfc3339(window.from)},
                     {"to", format_rfc3339(window.to)},
                     {"from_lsn", text_or_null(window.from_lsn)},
                     {"to_lsn", text_or_null(window.to_lsn)}});
-  return dump({{"windows", list}, {"retention_seconds", retention_seconds}});
+  Json document = {{"windows", list}, {"retention_seconds", retention_seconds}};
+  if (history)
+    document["receiving"] = {{"ok", history->receiving},
+                             {"trouble", text_or_null(history->trouble)},
+                             {"lag_bytes", history->lag_bytes},
+                             {"caught_up_at", time_or_null(history->caught_up_at)},
+                             {"gaps", history->gaps}};
+  return dump(document);
 }
 
 std::string key_added_document(const KeyView& key, const Secret& secret) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "neon/history.h"
 #include "neon/types.h"
 
 namespace holdfast {
@@ -30,8 +31,10 @@ std::string branch_restored_document(const BranchView& view, const std::string& 
 std::string branch_deleted_document(const neon::Branch& branch);
 std::string branch_url_document(const neon::Branch& branch, const std::string& role,
                                 const std::string& database, const Secret& url);
+// `history` is missing where the API does not know.
 std::string branch_window_document(const std::vector<WindowView>& windows,
-                                   int64_t retention_seconds);
+                                   int64_t retention_seconds,
+                                   const std::optional<neon::History>& history);
 
 struct KeyView {
   std::string id, name;

@@ -9,14 +9,6 @@
 
 namespace holdfast {
 
-struct ListenAddress {
-  std::string host;  // an IP address, without brackets
-  int port = 0;
-};
-
-// "127.0.0.1:8474" or "[::1]:8474"; port 0 is any free one.
-ListenAddress engine_listen(const Config& config);
-
 // Throws Error(invalid): no source, ports that are none, a start or stop command without a data
 // folder, one folder within another that must not be.
 EngineSettings engine_settings(const Config& config);

@@ -51,15 +51,15 @@ std::string Client::in_branch(const std::string& id, const std::string& path) {
   return in_project("/branches/" + url_encoded(id) + path);
 }
 
-std::string Client::get(const std::string& path, const std::string& what) {
-  return caller_.call({"GET", path, {}, what}).body;
+Error Client::unreadable(const Error& error, const std::string& what) const {
+  return Error(error.code(), fmt::format("{}: {}: {}", what, host(), error.what()),
+               "see that NEON_API_HOST is the API's address with its path (…/api/v2)");
 }
 
 Changed Client::change(const std::string& method, const std::string& path, const std::string& body,
                        const std::string& what) {
   ApiAnswer answer = caller_.call({method, path, body, what});
-  return with_context(what,
-                      [&] { return answer.body.empty() ? Changed{} : read_changed(answer.body); });
+  return answer.body.empty() ? Changed{} : read_as(answer, what, read_changed);
 }
 
 Changed Client::change_once(const ApiRequest& request, const ReadBack& read_back) {
@@ -78,7 +78,7 @@ Changed Client::change_once(const ApiRequest& request, const ReadBack& read_back
       }
       throw;
     }
-    if (answer) return with_context(request.what, [&] { return read_changed(answer->body); });
+    if (answer) return read_as(*answer, request.what, read_changed);
     caller_.run().log.info(
         fmt::format("{}: the answer was lost, looking what became of it", request.what));
     for (int looks = 1; looks <= kLooksAfterLoss; ++looks) {
@@ -107,9 +107,9 @@ void Client::remove(const std::string& path, const std::string& what) {
 std::vector<Project> Client::projects() {
   std::vector<Project> all;
   load_pages("list projects", [&](const std::string& cursor) {
-    ProjectList page = read_project_list(
+    ProjectList page =
         get("/projects" + query({{"limit", std::to_string(kProjectsPage)}, {"cursor", cursor}}),
-            "list projects"));
+            "list projects", read_project_list);
     all.insert(all.end(), page.projects.begin(), page.projects.end());
     // The last page may have a cursor too.
     return page.projects.size() < kProjectsPage ? std::string() : page.cursor;
@@ -137,13 +137,22 @@ const std::string& Client::project_id() {
 }
 
 Project Client::project() {
-  return read_project(get(in_project(""), "show the project"));
+  return get(in_project(""), "show the project", read_project);
 }
 
 Project Client::update_project(const ProjectUpdateRequest& request) {
-  return read_project(
-      caller_.call({"PATCH", in_project(""), write_project_update(request), "change the project"})
-          .body);
+  const std::string what = "change the project";
+  return read_as(caller_.call({"PATCH", in_project(""), write_project_update(request), what}), what,
+                 read_project);
+}
+
+std::optional<History> Client::history() {
+  try {
+    return get(in_project("/history"), "look at the history", read_history);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    return std::nullopt;
+  }
 }
 
 // --- operations
@@ -153,9 +162,9 @@ std::vector<Operation> Client::operations(size_t most) {
   std::vector<Operation> all;
   load_pages("list operations", [&](const std::string& cursor) {
     size_t limit = std::min(kOperationsPage, most - all.size());
-    OperationList page = read_operation_list(get(
+    OperationList page = get(
         in_project("/operations" + query({{"limit", std::to_string(limit)}, {"cursor", cursor}})),
-        "list operations"));
+        "list operations", read_operation_list);
     all.insert(all.end(), page.operations.begin(), page.operations.end());
     bool last = page.operations.size() < limit || all.size() >= most;
     return last ? std::string() : page.cursor;
@@ -164,7 +173,7 @@ std::vector<Operation> Client::operations(size_t most) {
 }
 
 Operation Client::operation(const std::string& id) {
-  return read_operation(get(in_project("/operations/" + url_encoded(id)), "look at an operation"));
+  return get(in_project("/operations/" + url_encoded(id)), "look at an operation", read_operation);
 }
 
 void Client::finish(const Changed& changed, std::chrono::seconds at_most) {

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "neon/api_caller.h"
+#include "neon/history.h"
 #include "neon/json.h"
 #include "neon/types.h"
 
@@ -42,6 +43,8 @@ class Client {
   const std::string& project_id();
   Project project();
   Project update_project(const ProjectUpdateRequest& request);
+  // Nothing at Neon's cloud, which has no such route.
+  std::optional<History> history();
 
   // --- operations
   std::vector<Operation> operations(size_t most);  // newest first
@@ -116,7 +119,20 @@ class Client {
 
   std::string in_project(const std::string& path);  // "/projects/<id>" + path
   std::string in_branch(const std::string& id, const std::string& path = {});
-  std::string get(const std::string& path, const std::string& what);
+  // The answer as `read` takes it; one that it cannot take is told with its way out.
+  template <typename Read>
+  auto read_as(const ApiAnswer& answer, const std::string& what, Read read) const {
+    try {
+      return read(answer.body);
+    } catch (const Error& error) {
+      throw unreadable(error, what);
+    }
+  }
+  template <typename Read>
+  auto get(const std::string& path, const std::string& what, Read read) {
+    return read_as(caller_.call({"GET", path, {}, what}), what, read);
+  }
+  Error unreadable(const Error& error, const std::string& what) const;
   // For what does no harm when it is done twice.
   Changed change(const std::string& method, const std::string& path, const std::string& body,
                  const std::string& what);

@@ -40,7 +40,7 @@ std::vector<Branch> Client::branches(const std::string& search) {
     std::string path = fmt::format("/branches?limit={}", kBranchesPage);
     if (!search.empty()) path += "&search=" + url_encoded(search);
     if (!cursor.empty()) path += "&cursor=" + url_encoded(cursor);
-    BranchList page = read_branch_list(get(in_project(path), "list branches"));
+    BranchList page = get(in_project(path), "list branches", read_branch_list);
     std::string next = page.branches.empty() ? std::string() : page.next;
     for (Branch& branch : page.branches)
       if (known.insert(branch.id).second) all.push_back(std::move(branch));
@@ -52,11 +52,11 @@ std::vector<Branch> Client::branches(const std::string& search) {
 size_t Client::branch_count(const std::string& search) {
   std::string path = "/branches/count";
   if (!search.empty()) path += "?search=" + url_encoded(search);
-  return read_branch_count(get(in_project(path), "count branches"));
+  return get(in_project(path), "count branches", read_branch_count);
 }
 
 Branch Client::branch(const std::string& id) {
-  return read_branch(get(in_branch(id), named("show branch", id)));
+  return get(in_branch(id), named("show branch", id), read_branch);
 }
 
 std::optional<Branch> Client::branch_called(const std::string& name) {
@@ -160,14 +160,14 @@ std::string Client::schema(const std::string& id, const std::string& database,
   std::string path = "/schema?db_name=" + url_encoded(database);
   if (lsn) path += "&lsn=" + url_encoded(*lsn);
   if (time) path += "&timestamp=" + url_encoded(format_rfc3339(*time));
-  return read_schema(get(in_branch(id, path), named("schema of branch", id)));
+  return get(in_branch(id, path), named("schema of branch", id), read_schema);
 }
 
 std::string Client::compare_schema(const std::string& id, const std::string& base_id,
                                    const std::string& database) {
-  return read_schema_diff(get(in_branch(id, "/compare_schema?db_name=" + url_encoded(database) +
-                                                "&base_branch_id=" + url_encoded(base_id)),
-                              named("compare schema of branch", id)));
+  return get(in_branch(id, "/compare_schema?db_name=" + url_encoded(database) +
+                               "&base_branch_id=" + url_encoded(base_id)),
+             named("compare schema of branch", id), read_schema_diff);
 }
 
 }  // namespace holdfast::neon

@@ -20,16 +20,16 @@ std::string endpoint_path(const std::string& id, const std::string& action = {})
 }  // namespace
 
 std::vector<Endpoint> Client::endpoints() {
-  return read_endpoint_list(get(in_project("/endpoints"), "list computes"));
+  return get(in_project("/endpoints"), "list computes", read_endpoint_list);
 }
 
 std::vector<Endpoint> Client::endpoints_of(const std::string& branch_id) {
-  return read_endpoint_list(
-      get(in_branch(branch_id, "/endpoints"), named("list computes of branch", branch_id)));
+  return get(in_branch(branch_id, "/endpoints"), named("list computes of branch", branch_id),
+             read_endpoint_list);
 }
 
 Endpoint Client::endpoint(const std::string& id) {
-  return read_endpoint(get(in_project(endpoint_path(id)), named("show compute", id)));
+  return get(in_project(endpoint_path(id)), named("show compute", id), read_endpoint);
 }
 
 Changed Client::create_endpoint(const EndpointRequest& request) {
@@ -75,13 +75,13 @@ Changed Client::restart_endpoint(const std::string& id) {
 }
 
 std::vector<Role> Client::roles(const std::string& branch_id) {
-  return read_role_list(
-      get(in_branch(branch_id, "/roles"), named("list roles of branch", branch_id)));
+  return get(in_branch(branch_id, "/roles"), named("list roles of branch", branch_id),
+             read_role_list);
 }
 
 Role Client::role(const std::string& branch_id, const std::string& name) {
-  return read_role(
-      get(in_branch(branch_id, "/roles/" + url_encoded(name)), named("show role", name)));
+  return get(in_branch(branch_id, "/roles/" + url_encoded(name)), named("show role", name),
+             read_role);
 }
 
 Changed Client::create_role(const std::string& branch_id, const RoleCreateRequest& request) {
@@ -107,8 +107,8 @@ void Client::delete_role(const std::string& branch_id, const std::string& name) 
 }
 
 Secret Client::reveal_password(const std::string& branch_id, const std::string& role) {
-  return read_password(get(in_branch(branch_id, "/roles/" + url_encoded(role) + "/reveal_password"),
-                           named("password of role", role)));
+  return get(in_branch(branch_id, "/roles/" + url_encoded(role) + "/reveal_password"),
+             named("password of role", role), read_password);
 }
 
 Changed Client::reset_password(const std::string& branch_id, const std::string& role) {
@@ -117,13 +117,13 @@ Changed Client::reset_password(const std::string& branch_id, const std::string& 
 }
 
 std::vector<Database> Client::databases(const std::string& branch_id) {
-  return read_database_list(
-      get(in_branch(branch_id, "/databases"), named("list databases of branch", branch_id)));
+  return get(in_branch(branch_id, "/databases"), named("list databases of branch", branch_id),
+             read_database_list);
 }
 
 Database Client::database(const std::string& branch_id, const std::string& name) {
-  return read_database(
-      get(in_branch(branch_id, "/databases/" + url_encoded(name)), named("show database", name)));
+  return get(in_branch(branch_id, "/databases/" + url_encoded(name)), named("show database", name),
+             read_database);
 }
 
 Changed Client::create_database(const std::string& branch_id, const std::string& name,
@@ -171,7 +171,7 @@ Secret Client::connection_uri(const std::string& branch_id, const std::string& d
   std::string path = "/connection_uri?database_name=" + url_encoded(database) +
                      "&role_name=" + url_encoded(role) + "&branch_id=" + url_encoded(branch_id);
   if (pooled) path += "&pooled=true";
-  return read_connection_uri(get(in_project(path), named("connection to branch", branch_id)));
+  return get(in_project(path), named("connection to branch", branch_id), read_connection_uri);
 }
 
 }  // namespace holdfast::neon

@@ -17,7 +17,7 @@ std::string named(const std::string& step, const std::string& name) {
 }  // namespace
 
 std::vector<Snapshot> Client::snapshots() {
-  return read_snapshot_list(get(in_project("/snapshots"), "list snapshots"));
+  return get(in_project("/snapshots"), "list snapshots", read_snapshot_list);
 }
 
 Changed Client::create_snapshot(const std::string& branch_id,
@@ -59,10 +59,10 @@ Changed Client::create_snapshot(const std::string& branch_id,
 }
 
 Snapshot Client::update_snapshot(const std::string& id, const SnapshotUpdateRequest& request) {
-  return read_snapshot(caller_
-                           .call({"PATCH", in_project("/snapshots/" + url_encoded(id)),
-                                  write_snapshot_update(request), named("change snapshot", id)})
-                           .body);
+  std::string what = named("change snapshot", id);
+  return read_as(caller_.call({"PATCH", in_project("/snapshots/" + url_encoded(id)),
+                               write_snapshot_update(request), what}),
+                 what, read_snapshot);
 }
 
 void Client::delete_snapshot(const std::string& id) {
@@ -98,8 +98,8 @@ Changed Client::finalize_restore(const std::string& branch_id,
 }
 
 std::vector<ScheduleItem> Client::schedule(const std::string& branch_id) {
-  return read_schedule(
-      get(in_branch(branch_id, "/backup_schedule"), named("schedule of branch", branch_id)));
+  return get(in_branch(branch_id, "/backup_schedule"), named("schedule of branch", branch_id),
+             read_schedule);
 }
 
 void Client::set_schedule(const std::string& branch_id, const std::vector<ScheduleItem>& items) {

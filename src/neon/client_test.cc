@@ -26,7 +26,8 @@ std::string branch_json(const std::string& id, const std::string& name) {
 std::string list_json(const std::vector<std::string>& branches, const std::string& next = "") {
   std::string text;
   for (const std::string& branch : branches) text += (text.empty() ? "" : ",") + branch;
-  return R"({"branches":[)" + text + R"(],"annotations":{},"pagination":{"next":")" + next + R"("}})";
+  return R"({"branches":[)" + text + R"(],"annotations":{},"pagination":{"next":")" + next +
+         R"("}})";
 }
 std::string operation_json(const std::string& id, const std::string& status,
                            const std::string& branch = "br-a-b-00000002") {
@@ -48,8 +49,8 @@ std::string nonce_in(const std::string& body) {
   return body.substr(at, body.find('"', at) - at);
 }
 
-// Makes the branch that it is asked for, and loses the answer. The nonce in it is known only once it
-// was sent, so this is no script.
+// Makes the branch that it is asked for, and loses the answer. The nonce in it is known only once
+// it was sent, so this is no script.
 class LosingServer final : public HttpTransport {
  public:
   std::unique_ptr<HttpClient> connect() override { return std::make_unique<Peer>(*this); }
@@ -79,8 +80,8 @@ class LosingServer final : public HttpTransport {
   std::string body_at(const std::string& path) {
     if (path == kBranches + "?limit=100&search=care") {
       bool under_way = ++looks == 1;
-      return list_json({under_way ? branch_json("br-x-y-1", "care-old")
-                                  : branch_json(kNewId, "care")});
+      return list_json(
+          {under_way ? branch_json("br-x-y-1", "care-old") : branch_json(kNewId, "care")});
     }
     if (path == kBranches + "/" + kNewId)
       return R"({"branch":)" + branch_json(kNewId, "care") +
@@ -129,7 +130,7 @@ class ClientTest : public ::testing::Test {
   ScriptedWaits waits_{clock_};
   KeptLog log_;
   NullProgress progress_;
-  Run run_{clock_, log_, progress_, {}};
+  holdfast::Run run_{clock_, log_, progress_, {}};
   std::optional<Client> client_;
 };
 
@@ -241,9 +242,8 @@ TEST_F(ClientTest, WaitsLongerEachTimeItIsToldTo) {
 
 TEST_F(ClientTest, RetryAfterIsKeptAsSecondsAndAsADate) {
   http_.answer("GET", "/projects/p", 429, "", {{"retry-after", "7"}});
-  http_.answer("GET", "/projects/p", 503, "",
-               {{"retry-after", "Tue, 10 Nov 2026 14:30:20 GMT"}});
-  http_.answer("GET", "/projects/p", 200, R"({"project":{"id":"p"}})");
+  http_.answer("GET", "/projects/p", 503, "", {{"retry-after", "Tue, 10 Nov 2026 14:30:20 GMT"}});
+  http_.answer("GET", "/projects/p", 200, R"({"project":{"id":"p","name":"x"}})");
   one().project();
   EXPECT_EQ(waits_.waited[0], milliseconds(7250));
   EXPECT_EQ(clock_.now(), parse_rfc3339("2026-11-10T14:30:20.250Z"));
@@ -272,7 +272,7 @@ TEST_F(ClientTest, ReadsAreAskedAgainOnNetworkErrorsWithANewConnection) {
   http_.lose("GET", "/projects/p");
   http_.answer("GET", "/projects/p", 502, "<html>bad gateway</html>");
   http_.answer("GET", "/projects/p", 500, "");
-  http_.answer("GET", "/projects/p", 200, R"({"project":{"id":"p"}})");
+  http_.answer("GET", "/projects/p", 200, R"({"project":{"id":"p","name":"x"}})");
   EXPECT_EQ(one().project().id, "p");
   EXPECT_EQ(http_.connections(), 2u);
 }
@@ -415,8 +415,7 @@ TEST_F(ClientTest, OperationsArePolledToTheirEnd) {
     http_.answer("GET", "/projects/p/operations/o1", 200,
                  R"({"operation":)" + operation_json("o1", status) + "}");
   one().finish(changed);
-  EXPECT_THAT(waits_.waited,
-              ElementsAre(milliseconds(200), milliseconds(300), milliseconds(450)));
+  EXPECT_THAT(waits_.waited, ElementsAre(milliseconds(200), milliseconds(300), milliseconds(450)));
 }
 
 TEST_F(ClientTest, AFailedOperationSaysWhatItSaid) {
@@ -457,7 +456,8 @@ TEST_F(ClientTest, ABranchIsFoundByIdOrName) {
   EXPECT_THAT(error.hint(), HasSubstr("holdfast branch list"));
 }
 
-// --- every refusal and its next step ---------------------------------------------------------------
+// --- every refusal and its next step
+// ---------------------------------------------------------------
 
 TEST_F(ClientTest, RefusalsByStatus) {
   struct Case {
@@ -479,7 +479,8 @@ TEST_F(ClientTest, RefusalsByStatus) {
            Case{412, "passwords are not stored", ErrorCode::unsupported, "reset"},
            Case{422, "the branch is protected", ErrorCode::invalid, "take the protection off"},
            Case{422, "branch has children", ErrorCode::invalid, "were made from it first"},
-           Case{422, "preserve_under_name is required", ErrorCode::invalid, "--preserve-under-name"},
+           Case{422, "preserve_under_name is required", ErrorCode::invalid,
+                "--preserve-under-name"},
            Case{422, "the source is not managed", ErrorCode::invalid, "docs/engine.md"},
        }) {
     Error error = refused(expected.status, error_json("", expected.message));
@@ -491,13 +492,12 @@ TEST_F(ClientTest, RefusalsByStatus) {
 }
 
 TEST_F(ClientTest, RefusalsByCode) {
-  for (const char* code :
-       {"BRANCHES_LIMIT_EXCEEDED", "ROOT_BRANCHES_LIMIT_EXCEEDED",
-        "BRANCHES_PROTECTED_LIMIT_EXCEEDED", "PROTECTED_BRANCHES_LIMIT_EXCEEDED",
-        "ACTIVE_ENDPOINTS_LIMIT_EXCEEDED", "ENDPOINTS_LIMIT_EXCEEDED",
-        "BRANCH_SIZE_LIMIT_EXCEEDED_THRESHOLD", "COMPUTE_TIME_EXCEEDED",
-        "DATA_TRANSFER_LIMIT_EXCEEDED", "PROJECTS_LIMIT_EXCEEDED", "ROLES_LIMIT_EXCEEDED",
-        "DATABASES_LIMIT_EXCEEDED"}) {
+  for (const char* code : {"BRANCHES_LIMIT_EXCEEDED", "ROOT_BRANCHES_LIMIT_EXCEEDED",
+                           "BRANCHES_PROTECTED_LIMIT_EXCEEDED", "PROTECTED_BRANCHES_LIMIT_EXCEEDED",
+                           "ACTIVE_ENDPOINTS_LIMIT_EXCEEDED", "ENDPOINTS_LIMIT_EXCEEDED",
+                           "BRANCH_SIZE_LIMIT_EXCEEDED_THRESHOLD", "COMPUTE_TIME_EXCEEDED",
+                           "DATA_TRANSFER_LIMIT_EXCEEDED", "PROJECTS_LIMIT_EXCEEDED",
+                           "ROLES_LIMIT_EXCEEDED", "DATABASES_LIMIT_EXCEEDED"}) {
     Error error = refused(422, error_json(code, "limit reached"));
     EXPECT_EQ(error.code(), ErrorCode::unsupported) << code;
     EXPECT_THAT(error.what(), HasSubstr(std::string("limit reached (") + code + ")"));
@@ -518,6 +518,19 @@ TEST_F(ClientTest, AnAnswerOfSomethingElseSaysWhereToLook) {
   EXPECT_THAT(page.hint(), HasSubstr("NEON_API_HOST"));
 }
 
+TEST_F(ClientTest, HistoryIsTheEnginesOwnAndMissingAtNeon) {
+  http_.answer("GET", "/projects/p/history", 200,
+               R"({"windows":[{"timeline":1,"from_lsn":"0/1","to_lsn":"0/9",
+               "from":"2026-11-10T14:00:00Z","to":"2026-11-10T14:30:00.5Z"}],
+               "receiving":{"ok":false,"trouble":"no slot","lag_bytes":9,"gaps":1}})");
+  std::optional<History> history = one().history();
+  ASSERT_TRUE(history.has_value());
+  EXPECT_EQ(history->windows.front().to, parse_rfc3339("2026-11-10T14:30:00.500Z"));
+  EXPECT_EQ(history->trouble, "no slot");
+  http_.answer("GET", "/projects/p/history", 404, error_json("", "this route does not exist"));
+  EXPECT_FALSE(one().history().has_value());
+}
+
 TEST_F(ClientTest, AServerThatRepeatsTheKeyIsNotRepeated) {
   Error error = refused(401, error_json("", std::string("bad key ") + kKey + " and " + kKey));
   EXPECT_THAT(error.what(), HasSubstr("bad key *** and ***"));
@@ -532,7 +545,8 @@ TEST_F(ClientTest, ATransportThatIsRefusedNamesItsSetting) {
 }
 
 TEST_F(ClientTest, APasswordIsInNoErrorAndNoLog) {
-  http_.answer("GET", kBranches + "/x/roles/app/reveal_password", 200, R"({"password":"pw-s3cr3t"})");
+  http_.answer("GET", kBranches + "/x/roles/app/reveal_password", 200,
+               R"({"password":"pw-s3cr3t"})");
   EXPECT_EQ(one().reveal_password("x", "app").reveal(), "pw-s3cr3t");
   http_.answer("POST", kBranches + "/x/roles/app/reset_password", 200, R"({"role":{"pass)");
   Error error = failure([&] { one().reset_password("x", "app"); });
