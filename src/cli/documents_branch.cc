@@ -47,7 +47,7 @@ Json branch_json(const BranchView& view) {
           {"endpoint", view.endpoint ? endpoint_json(*view.endpoint) : Json(nullptr)}};
 }
 
-Json key_json(const KeyView& key) {
+Json key_json(const ApiKey& key) {
   return {{"id", key.id},
           {"name", key.name},
           {"created_at", format_rfc3339(key.created_at)},
@@ -103,20 +103,28 @@ std::string branch_window_document(const std::vector<WindowView>& windows,
   return dump(document);
 }
 
-std::string key_added_document(const KeyView& key, const Secret& secret) {
-  Json document = key_json(key);
-  document["key"] = secret.reveal();
+std::string serving_document(const std::string& url, const EngineSettings& settings) {
+  return dump({{"url", url},
+               {"source", settings.source.display()},
+               {"managed", settings.managed.has_value()},
+               {"storage_dir", settings.storage_folder},
+               {"work_dir", settings.work_folder}});
+}
+
+std::string key_added_document(const NewApiKey& key) {
+  Json document = key_json(key.key);
+  document["key"] = key.clear.reveal();
   return dump(document);
 }
 
-std::string key_list_document(const std::vector<KeyView>& keys) {
+std::string key_list_document(const std::vector<ApiKey>& keys) {
   Json list = Json::array();
-  for (const KeyView& key : keys) list.push_back(key_json(key));
+  for (const ApiKey& key : keys) list.push_back(key_json(key));
   return dump({{"keys", list}});
 }
 
-std::string key_revoked_document(const std::string& id) {
-  return dump({{"revoked", id}});
+std::string key_revoked_document(const ApiKey& key) {
+  return dump({{"revoked", key_json(key)}});
 }
 
 }  // namespace holdfast

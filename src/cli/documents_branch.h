@@ -1,12 +1,14 @@
-// The JSON documents of `branch` and `key`: see documents.h. Pure.
+// The JSON documents of `branch`, `serve` and `key`: see documents.h. Pure.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "engine/engine.h"
 #include "neon/history.h"
 #include "neon/types.h"
+#include "serve/api_keys.h"
 
 namespace holdfast {
 
@@ -36,13 +38,10 @@ std::string branch_window_document(const std::vector<WindowView>& windows,
                                    int64_t retention_seconds,
                                    const std::optional<neon::History>& history);
 
-struct KeyView {
-  std::string id, name;
-  UtcTime created_at;
-  std::optional<UtcTime> last_used_at;
-};
-std::string key_added_document(const KeyView& key, const Secret& secret);
-std::string key_list_document(const std::vector<KeyView>& keys);
-std::string key_revoked_document(const std::string& id);
+// Once the engine can be called.
+std::string serving_document(const std::string& url, const EngineSettings& settings);
+std::string key_added_document(const NewApiKey& key);
+std::string key_list_document(const std::vector<ApiKey>& keys);
+std::string key_revoked_document(const ApiKey& key);
 
 }  // namespace holdfast

@@ -1,6 +1,5 @@
 #include "cli/engine_config.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <limits.h>
 #include <unistd.h>
@@ -9,30 +8,24 @@
 
 #include "base/error.h"
 #include "base/text.h"
+#include "serve/http_listen.h"
 
 namespace holdfast {
 namespace {
 
 constexpr int kPortMax = 65535;
-constexpr int kComputePortsMin = 1;
 
 Error wrong(const Setting& setting, const std::string& message, const std::string& hint) {
   return Error(ErrorCode::invalid, fmt::format("{}: {}", setting.origin, message), hint);
 }
 
 // -1 if it is none.
-int port_of(std::string_view text, int least) {
+int port_in(std::string_view text) {
   int port = -1;
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
   bool sound =
-      error == std::errc() && end == text.data() + text.size() && port >= least && port <= kPortMax;
+      error == std::errc() && end == text.data() + text.size() && port >= 1 && port <= kPortMax;
   return sound ? port : -1;
-}
-
-bool is_address(const std::string& host) {
-  unsigned char bytes[sizeof(in6_addr)];
-  return ::inet_pton(AF_INET, host.c_str(), bytes) == 1 ||
-         ::inet_pton(AF_INET6, host.c_str(), bytes) == 1;
 }
 
 // Absolute, so that it means the same to every process of the engine.
@@ -73,10 +66,10 @@ void read_ports(const Config& config, EngineSettings& settings) {
   const Setting& setting = config.setting("engine_ports");
   std::string text = config.text("engine_ports");
   size_t dash = text.find('-');
-  int first = port_of(std::string_view(text).substr(0, dash), kComputePortsMin);
+  int first = port_in(std::string_view(text).substr(0, dash));
   int last = dash == std::string::npos
                  ? -1
-                 : port_of(std::string_view(text).substr(dash + 1), kComputePortsMin);
+                 : port_in(std::string_view(text).substr(dash + 1));
   if (first < 0 || last < first)
     throw wrong(setting, fmt::format("{} are no ports", shown(text)), "write them as 15500-15999");
   settings.port_first = first, settings.port_last = last;
@@ -101,30 +94,14 @@ void read_managed(const Config& config, EngineSettings& settings) {
 
 }  // namespace
 
-ListenAddress engine_listen(const Config& config) {
-  const Setting& setting = config.setting("engine_listen");
-  std::string text = config.text("engine_listen");
-  size_t colon = text.rfind(':');
-  ListenAddress listen;
-  if (colon != std::string::npos) {
-    listen.host = text.substr(0, colon);
-    listen.port = port_of(std::string_view(text).substr(colon + 1), 0);
-  }
-  bool bracketed = listen.host.starts_with('[') && listen.host.ends_with(']');
-  if (bracketed) listen.host = listen.host.substr(1, listen.host.size() - 2);
-  bool ipv6 = listen.host.find(':') != std::string::npos;
-  if (listen.port < 0 || !is_address(listen.host) || bracketed != ipv6)
-    throw wrong(setting, fmt::format("{} is no address to listen at", shown(text)),
-                "write it as 127.0.0.1:8474 or [::1]:8474");
-  return listen;
-}
-
 EngineSettings engine_settings(const Config& config) {
   EngineSettings settings;
   settings.source = config.source_conninfo();
   settings.storage_folder = folder_of(config, "engine_storage_dir");
-  settings.work_folder = folder_of(config, "engine_work_dir");
-  settings.listen_address = engine_listen(config).host;
+  settings.work_folder = engine_work_folder(config);
+  settings.listen_address = with_context(config.setting("engine_listen").origin, [&] {
+    return parse_listen_address(config.text("engine_listen")).host;
+  });
   settings.advertised_host = config.given("engine_advertise_host")
                                  ? config.text("engine_advertise_host")
                                  : settings.listen_address;
@@ -148,8 +125,8 @@ EngineSettings engine_settings(const Config& config) {
   return settings;
 }
 
-std::string engine_keys_file(const Config& config) {
-  return folder_of(config, "engine_work_dir") + "/keys.db";
+std::string engine_work_folder(const Config& config) {
+  return folder_of(config, "engine_work_dir");
 }
 
 }  // namespace holdfast

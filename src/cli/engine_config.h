@@ -13,7 +13,7 @@ namespace holdfast {
 // folder, one folder within another that must not be.
 EngineSettings engine_settings(const Config& config);
 
-// <work>/keys.db: the hashes of the API's keys.
-std::string engine_keys_file(const Config& config);
+// Where the engine keeps its records and keys, from / on.
+std::string engine_work_folder(const Config& config);
 
 }  // namespace holdfast
