@@ -21,7 +21,6 @@
 // a stretch, which says so.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -29,14 +28,11 @@
 #include <string>
 #include <vector>
 
-#include "base/clock.h"
 #include "pg/lsn.h"
 #include "pg/timeline_history.h"
+#include "pg/wal_time.h"
 
 namespace holdfast {
-
-// A commit's time as it stands in the WAL. A UtcTime converts to it by itself.
-using WalTime = std::chrono::sys_time<std::chrono::microseconds>;
 
 struct WalPoint {
   Timeline timeline = 0;               // on which `end` lies
