@@ -36,6 +36,7 @@ struct WalArchive::State {
 
   std::map<std::string, WalFolderListing> list() const;
   std::vector<std::string> folders_of(Timeline timeline) const;
+  bool is_source(const std::string& path, Timeline timeline) const;
   void learn_cluster(const std::map<std::string, WalFolderListing>& listings);
   WalRefresh refresh();
 
@@ -62,12 +63,16 @@ std::vector<std::string> WalArchive::State::folders_of(Timeline timeline) const 
   return found == folders.end() ? std::vector<std::string>{} : found->second;
 }
 
+bool WalArchive::State::is_source(const std::string& path, Timeline timeline) const {
+  std::vector<std::string> wanted = folders_of(timeline);
+  return std::find(wanted.begin(), wanted.end(), path) != wanted.end();
+}
+
 // The size of segments and the cluster stand in the first page of every segment.
 void WalArchive::State::learn_cluster(const std::map<std::string, WalFolderListing>& listings) {
   for (const auto& [path, listing] : listings)
     for (const auto& [name, file] : listing.segments) {
-      std::vector<std::string> wanted = folders_of(name.timeline);
-      if (std::find(wanted.begin(), wanted.end(), path) == wanted.end()) continue;
+      if (!is_source(path, name.timeline)) continue;
       auto header = read_first_wal_header(file);
       if (!header ||
           name.segment(header->segment_bytes) != header->address.value / header->segment_bytes)
@@ -84,18 +89,22 @@ WalRefresh WalArchive::State::refresh() {
   std::map<std::string, WalFolderListing> listings = list();
   histories.clear();
   for (const auto& [path, listing] : listings)
-    histories.insert(listing.histories.begin(), listing.histories.end());
+    for (const auto& [timeline, history] : listing.histories)
+      if (is_source(path, timeline)) histories.try_emplace(timeline, history);
   if (segment_bytes == 0) learn_cluster(listings);
   if (segment_bytes == 0) return done;
   for (const auto& [path, listing] : listings)
     for (const auto& [name, file] : listing.segments) {
-      std::vector<std::string> wanted = folders_of(name.timeline);
-      if (std::find(wanted.begin(), wanted.end(), path) == wanted.end()) continue;
+      if (!is_source(path, name.timeline)) continue;
       std::string index =
           index_folder.empty() ? "" : fmt::format("{}/{:08X}.walidx", index_folder, name.timeline);
       timelines.try_emplace(name.timeline, name.timeline, segment_bytes, system_identifier, index);
     }
-  if (!index_folder.empty()) make_folders(index_folder);
+  try {
+    if (!index_folder.empty()) make_folders(index_folder);
+  } catch (const Error& error) {
+    done.index_trouble = error.what();
+  }
   for (auto& [timeline, wal] : timelines) {
     WalSegmentFiles files;
     for (const std::string& path : folders_of(timeline))
@@ -144,17 +153,14 @@ std::optional<std::string> WalArchive::State::missing(const WalPart& part) const
   const std::vector<WalStretch>& stretches = stretches_of(part.timeline);
   if (stretches.empty()) return fmt::format("timeline {}: no WAL of it is there", part.timeline);
   Lsn first = wal_record_position(whole.from, segment_bytes);
-  const WalStretch* before = nullptr;
-  for (const WalStretch& stretch : stretches) {
-    if (stretch.from > first)
-      return say(before != nullptr ? std::max(before->to, whole.from) : whole.from,
-                 std::min(stretch.from, whole.to), before != nullptr ? before->why : "");
-    if (whole.to <= stretch.to) return std::nullopt;
-    before = &stretch;
-    // What begins behind this stretch must begin in the next one.
-    if (first <= stretch.to && stretch.to > whole.from) first = stretch.to;
-  }
-  return say(std::max(before->to, whole.from), whole.to, before->why);
+  auto after = std::find_if(stretches.begin(), stretches.end(),
+                            [&](const WalStretch& stretch) { return stretch.from > first; });
+  Lsn lost_to = after == stretches.end() ? whole.to : std::min(after->from, whole.to);
+  if (after == stretches.begin()) return say(whole.from, lost_to, "");
+  const WalStretch& stretch = *std::prev(after);
+  if (first <= wal_record_position(stretch.to, segment_bytes) && whole.to <= stretch.to)
+    return std::nullopt;
+  return say(std::max(stretch.to, whole.from), lost_to, stretch.why);
 }
 
 WalPieces WalArchive::State::pieces(const Lineage& lineage) const {

@@ -28,7 +28,11 @@ WalTimeline::WalTimeline(Timeline timeline, uint32_t segment_bytes, uint64_t sys
 
 void WalTimeline::refresh(WalSegmentFiles files, WalRefresh& done) {
   files_ = std::move(files);
-  if (!index_loaded_) load_index();
+  try {
+    if (!index_loaded_) load_index();
+  } catch (const Error& error) {
+    done.index_trouble = error.what();  // the segments say it all again
+  }
   forget_changed();
   for (auto at = files_.begin(); at != files_.end();) {
     auto known = segments_.find(at->first);
@@ -41,6 +45,7 @@ void WalTimeline::refresh(WalSegmentFiles files, WalRefresh& done) {
 }
 
 void WalTimeline::load_index() {
+  index_loaded_ = true;
   std::vector<WalIndexEntry> entries = index_.load(header_);
   for (const WalIndexEntry& entry : entries) {
     WalSegment segment;
@@ -48,7 +53,6 @@ void WalTimeline::load_index() {
     segment.settled = segment.indexed = true;
     segments_[entry.segment] = segment;
   }
-  index_loaded_ = true;
   forget_changed();
   if (entries.size() > 2 * segments_.size() + kDeadEntriesMax) {
     std::vector<WalIndexEntry> living;
