@@ -152,8 +152,7 @@ StorageRecord parse_storage_json(std::string_view text) {
   Reader fields(document, "");
   StorageRecord record;
   record.id = fields.text("id");
-  if (record.id.size() != 8 ||
-      record.id.find_first_not_of("0123456789abcdef") != std::string::npos)
+  if (record.id.size() != 8 || record.id.find_first_not_of("0123456789abcdef") != std::string::npos)
     throw corrupt("field id is not of 8 hexadecimal digits");
   record.system_identifier = fields.wide("system_identifier");
   record.segment_bytes = fields.number<uint32_t>("segment_bytes");
