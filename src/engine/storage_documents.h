@@ -32,8 +32,8 @@ struct StorageRecord {
   uint64_t system_identifier = 0;  // of the source; 0: never reached yet, like those below
   uint32_t segment_bytes = 0;
   int server_version = 0;
-  Timeline timeline = 0;  // that the source was last seen on
-  Lsn receive_from;       // WAL before it is behind a gap: of no use to the receiver
+  Timeline timeline = 0;                // that the source was last seen on
+  Lsn receive_from;                     // WAL before it is behind a gap: of no use to the receiver
   std::optional<UtcTime> caught_up_at;  // the source's clock
   std::vector<StorageGap> gaps;         // oldest first
 
@@ -58,8 +58,8 @@ struct SnapshotCollation {
 struct SnapshotRecord {
   SnapshotInfo info;
   uint64_t system_identifier = 0;
-  std::string server;    // version(): with the operating system and the compiler
-  std::string made_by;   // pg_basebackup's version
+  std::string server;     // version(): with the operating system and the compiler
+  std::string made_by;    // pg_basebackup's version
   bool verified = false;  // by pg_verifybackup
   std::map<std::string, std::string> settings;  // pg_settings by name
   std::vector<SnapshotTablespace> tablespaces;
