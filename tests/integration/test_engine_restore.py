@@ -254,7 +254,7 @@ class Life(unittest.TestCase):
         cls.archive = harness.temp_dir("hf-archive-", 0o777)
         cls.engine = make_engine(cls, source_settings={
             "archive_mode": "on", "archive_command": f'cp "%p" "{cls.archive}/%f"', "wal_level": "logical",
-            "synchronous_commit": "local", "synchronous_standby_names": "'nobody'",
+            "synchronous_commit": "local", "synchronous_standby_names": "nobody",
             "primary_conninfo": "host=192.0.2.1", "log_min_duration_statement": "77s"})
         cls.source = cls.engine.source
         cls.source.create_role("care_app")
@@ -413,7 +413,7 @@ class Life(unittest.TestCase):
         self.assertEqual("1", self.try_in(host, port, "postgres", password, "require"))
         self.assertIn("no pg_hba.conf entry", self.try_in(host, port, "postgres", password, "require",
                                                           replication=True))
-        self.assertEqual("nobody", self.source.psql("SHOW synchronous_standby_names").strip("'\""))
+        self.assertEqual("nobody", self.source.psql("SHOW synchronous_standby_names"))
         folder = next(iter(engine.postmasters().values()))
         self.assertEqual(0o700, folder.stat().st_mode & 0o777)
         self.assertEqual(branch["id"], engine.api.branch("quarantined")["id"])
