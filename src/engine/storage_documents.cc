@@ -52,6 +52,14 @@ class Reader {
     if (!at(key).is_boolean()) throw corrupt(name(key) + " is neither true nor false");
     return at(key).get<bool>();
   }
+  template <typename Read>
+  auto checked(const char* key, Read&& read) const {
+    try {
+      return read();
+    } catch (const Error& error) {
+      throw corrupt(fmt::format("{}: {}", name(key), error.what()));
+    }
+  }
   UtcTime time(const char* key) const {
     return checked(key, [&] { return parse_rfc3339(text(key)); });
   }
@@ -89,15 +97,6 @@ class Reader {
   std::string name(const char* key) const {
     return where_.empty() ? fmt::format("field {}", key) : fmt::format("{}: field {}", where_, key);
   }
-  template <typename Read>
-  auto checked(const char* key, Read&& read) const {
-    try {
-      return read();
-    } catch (const Error& error) {
-      throw corrupt(fmt::format("{}: {}", name(key), error.what()));
-    }
-  }
-
   const Json& object_;
   std::string where_;
 };

@@ -73,6 +73,10 @@ void check_owner(const std::string& path) {
 
 }  // namespace
 
+std::string keys_path(const std::string& work_folder) {
+  return work_folder + "/keys.db";
+}
+
 // One connection to the file. Not thread-safe.
 struct ApiKeys::Connection {
   class Statement {

@@ -34,6 +34,9 @@ struct NewApiKey {
   Secret clear;  // hf_ and 43 characters
 };
 
+// Where the keys of a work folder are.
+std::string keys_path(const std::string& work_folder);
+
 class ApiKeys {
  public:
   // Makes the file (mode 0600) if it is not there; its folder has to be.

@@ -8,6 +8,7 @@
 
 #include "base/file.h"
 #include "serve/api.h"
+#include "serve/api_keys.h"
 #include "serve/http_listen.h"
 
 namespace holdfast {
@@ -26,10 +27,6 @@ std::string url_of(const std::string& host, int port) {
 }
 
 }  // namespace
-
-std::string keys_path(const std::string& work_folder) {
-  return work_folder + "/keys.db";
-}
 
 void run_daemon(const DaemonSettings& settings, const Run& run,
                 const std::function<void(const std::string& url)>& ready) {

@@ -17,9 +17,6 @@ struct DaemonSettings {
   HttpServerSettings http;                // its bounds; address, port and admission are set here
 };
 
-// Where a work folder's keys are: for `holdfast key`, which makes the folder if it is the first.
-std::string keys_path(const std::string& work_folder);
-
 // Calls `ready` with the API's URL (http://127.0.0.1:8474/api/v2) once it can be called. Returns
 // when `run.stop` is requested and everything has been stopped; computes go on.
 // Throws Error(denied) for root, and what the engine and the server throw when they start.
