@@ -28,8 +28,8 @@ int add(CommandContext& context, ApiKeys& keys) {
   context.output.document(key_added_document(key));
   context.output.line(key.clear.reveal());
   context.run.log.info(
-      fmt::format("key {} ({}): it is not shown again; clients take it as NEON_API_KEY",
-                  key.key.id, printable(key.key.name, 80)));
+      fmt::format("key {} ({}): it is not shown again; clients take it as NEON_API_KEY", key.key.id,
+                  printable(key.key.name, 80)));
   return kExitDone;
 }
 
@@ -90,9 +90,10 @@ int command_key(CommandContext& context) {
   }
   std::string path = keys_path(folder);
   if (!file_exists(path) && action != "add")
-    throw Error(ErrorCode::not_found, fmt::format("there are no keys in {}", printable(folder)),
-                "name the engine's work folder with --work-dir, or make the first key: holdfast key "
-                "add NAME");
+    throw Error(
+        ErrorCode::not_found, fmt::format("there are no keys in {}", printable(folder)),
+        "name the engine's work folder with --work-dir, or make the first key: holdfast key "
+        "add NAME");
   ApiKeys keys(path, context.run.clock);
   return run(context, keys);
 }

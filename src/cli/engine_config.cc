@@ -67,9 +67,7 @@ void read_ports(const Config& config, EngineSettings& settings) {
   std::string text = config.text("engine_ports");
   size_t dash = text.find('-');
   int first = port_in(std::string_view(text).substr(0, dash));
-  int last = dash == std::string::npos
-                 ? -1
-                 : port_in(std::string_view(text).substr(dash + 1));
+  int last = dash == std::string::npos ? -1 : port_in(std::string_view(text).substr(dash + 1));
   if (first < 0 || last < first)
     throw wrong(setting, fmt::format("{} are no ports", shown(text)), "write them as 15500-15999");
   settings.port_first = first, settings.port_last = last;
