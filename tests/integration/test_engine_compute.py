@@ -195,7 +195,7 @@ class Computes(unittest.TestCase):
                     f"DO $$ BEGIN RAISE WARNING '{ROW}'; RAISE EXCEPTION '{ROW}'; END $$",
                     f"SELECT no_such_function('{ROW}')"):
             self.assertNotEqual(compute.client(sql, "postgres", password).returncode, 0)
-        compute.client("SELECT 1", "no such role", password)
+        compute.client("SELECT 1", "nobody_here", password)
         self.assertNotIn(ROW, compute.log())
         self.assertIn("password authentication failed", compute.log())
 
