@@ -55,6 +55,14 @@ TEST_F(ClientTest, RefusalsByCode) {
               HasSubstr("kept old states"));
 }
 
+TEST_F(ClientTest, TheServersOwnNextStepIsTheBetterOne) {
+  Error error = refused(422, error_json("",
+                                        "a branch with children cannot be deleted (hint: delete "
+                                        "its children first)"));
+  EXPECT_STREQ(error.what(), "show the project: a branch with children cannot be deleted");
+  EXPECT_EQ(error.hint(), "delete its children first");
+}
+
 TEST_F(ClientTest, AnAnswerOfSomethingElseSaysWhereToLook) {
   Error moved = refused(302, "");
   EXPECT_THAT(moved.hint(), HasSubstr("NEON_API_HOST"));

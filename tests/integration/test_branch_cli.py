@@ -24,6 +24,7 @@ key_file = None
 def setUpModule():
     global engine, source, key_file
     source = ManagedSource(settings={"track_commit_timestamp": "on", "max_wal_senders": 20})
+    source._give_away_file(source.dir)  # whoever restores it in place puts a new folder beside the old
     source.psql("CREATE TABLE visits (id int PRIMARY KEY)")
     try:
         engine = EngineServer(source, managed=True)
@@ -106,7 +107,7 @@ class Branches(unittest.TestCase):
     def test_expiry_and_protection(self):
         expiry = time_text(now_on(source) + timedelta(hours=1))
         branch("create", "mortal", "--no-compute", "--expires-at", expiry)
-        self.assertEqual(state_of("mortal")["expires_at"], expiry[:19] + ".000Z")
+        self.assertEqual(state_of("mortal")["expires_at"], expiry)
         branch("create", "kept-safe", "--no-compute", "--protected")
         refused = branch("delete", "kept-safe", expect=2)
         self.assertIn("protected", refused.err)
@@ -136,7 +137,8 @@ class Branches(unittest.TestCase):
         for point in (("--at", "2020-01-01T00:00:00Z"),
                       ("--at", time_text(now_on(source) + timedelta(hours=1))), ("--lsn", "FFFF/0")):
             refused = branch("create", "never", *point, expect=2)
-            self.assertIn("hint: holdfast branch window", refused.err, point)
+            self.assertIn("hint: ", refused.err, point)
+            self.assertNotIn("(hint: ", refused.err, point)
         names = [entry["name"] for entry in branch("list", "--json").json()["branches"]]
         self.assertNotIn("never", names)
         taken = branch("create", "main", expect=1)
