@@ -140,20 +140,16 @@ WalNeeds needs_of(const WalPieces& pieces) {
     const Segments& segments = piece.wal->segments();
     auto end = segments.upper_bound((piece.to.value - 1) / bytes);
     for (auto at = segments.lower_bound(piece.from.value / bytes); at != end; ++at) {
-      if (at->second.entry.flags == 0) continue;
-      piece.wal->scan(at->first, [&](const WalRecord& record, int major) {
-        if (record.end > piece.to) return false;
-        if (!piece.holds(record)) return true;
-        WalEvent event = decode_wal_record(record, major);
-        if (auto* set = std::get_if<WalParameters>(&event)) {
+      for (const WalNeed& need : piece.wal->needs_in(at->first)) {
+        if (need.start < piece.first() || need.end > piece.to) continue;
+        if (auto* set = std::get_if<WalParameters>(&need.event)) {
           take_greatest(needs, *set);
           if (set->wal_level == WalLevel::minimal && !needs.minimal_wal)
-            needs.minimal_wal = record.start;
-        } else if (auto* created = std::get_if<WalTablespaceCreated>(&event)) {
-          needs.tablespaces.push_back({record.start, created->oid, created->path});
+            needs.minimal_wal = need.start;
+        } else if (auto* created = std::get_if<WalTablespaceCreated>(&need.event)) {
+          needs.tablespaces.push_back({need.start, created->oid, created->path});
         }
-        return true;
-      });
+      }
     }
   }
   return needs;
