@@ -32,6 +32,19 @@ inline void store_le32(uint8_t* p, uint32_t value) {
   for (int i = 0; i < 4; ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
 }
 
+inline uint16_t load_le16(const uint8_t* p) {
+  return static_cast<uint16_t>(p[1] << 8 | p[0]);
+}
+inline void store_le16(uint8_t* p, uint16_t value) {
+  for (int i = 0; i < 2; ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+inline uint64_t load_le64(const uint8_t* p) {
+  return uint64_t{load_le32(p + 4)} << 32 | load_le32(p);
+}
+inline void store_le64(uint8_t* p, uint64_t value) {
+  for (int i = 0; i < 8; ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
+}
+
 // Lower-case hexadecimal, two digits a byte.
 std::string to_hex(ByteView bytes);
 

@@ -1,0 +1,139 @@
+#include "engine/snapshot_catalog.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <tuple>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace holdfast {
+namespace {
+
+// Two words and a number, as the API's own ids have.
+constexpr std::array<std::string_view, 16> kAdjectives = {
+    "bold", "broad", "calm", "clear", "deep",  "early",  "fresh", "green",
+    "keen", "kind",  "late", "light", "quiet", "steady", "still", "wide"};
+constexpr std::array<std::string_view, 16> kNouns = {
+    "bay",    "beach", "bridge", "brook", "cedar", "cliff", "coast", "field",
+    "harbor", "hill",  "lake",   "oak",   "pine",  "river", "stone", "wave"};
+
+constexpr std::string_view kPartial = ".partial", kRemoving = ".removing";
+
+void remove_tree(const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::remove_all(folder, failed);
+  if (failed) throw system_error("remove " + folder, failed.value());
+}
+
+void rename_folder(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0) throw system_error("rename " + from, errno);
+}
+
+}  // namespace
+
+SnapshotCatalog::SnapshotCatalog(const std::string& storage_folder, Log& log)
+    : folder_(storage_folder + "/snapshots"), log_(log) {
+  make_folders(folder_);
+  std::error_code failed;
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_, failed))
+    names.push_back(entry.path().filename().string());
+  if (failed) throw system_error("read folder " + folder_, failed.value());
+  for (const std::string& name : names) {
+    if (name.ends_with(kPartial) || name.ends_with(kRemoving)) {
+      log_.info(fmt::format("removing {}/{}, which was left unfinished", folder_, name));
+      remove_tree(folder(name));
+      continue;
+    }
+    try {
+      SnapshotRecord record =
+          parse_snapshot_json(read_file(folder(name) + "/snapshot.json", kStorageJsonBytesMax));
+      if (record.info.id != name) throw Error(ErrorCode::corrupt, "it is of another snapshot");
+      records_[name] = std::move(record);
+    } catch (const Error& error) {
+      log_.error(fmt::format("snapshot {} is of no use: {}", name, error.what()));
+    }
+  }
+}
+
+std::vector<SnapshotInfo> SnapshotCatalog::list() const {
+  std::lock_guard lock(mutex_);
+  std::vector<SnapshotInfo> found;
+  for (const auto& [id, record] : records_) found.push_back(record.info);
+  std::sort(found.begin(), found.end(), [](const SnapshotInfo& a, const SnapshotInfo& b) {
+    return std::tuple(a.ended_at, a.end) < std::tuple(b.ended_at, b.end);
+  });
+  return found;
+}
+
+SnapshotRecord SnapshotCatalog::get(const std::string& id) const {
+  std::lock_guard lock(mutex_);
+  auto found = records_.find(id);
+  if (found == records_.end())
+    throw Error(ErrorCode::not_found, fmt::format("there is no snapshot {}", id));
+  return found->second;
+}
+
+std::string SnapshotCatalog::tablespace_folder(const std::string& id, uint32_t oid) const {
+  return fmt::format("{}/tablespaces/{}", folder(id), oid);
+}
+
+std::string SnapshotCatalog::new_id() const {
+  std::string random = random_hex(6);
+  auto number = [&](size_t at, size_t size) {
+    return std::stoul(random.substr(at, size), nullptr, 16);
+  };
+  return fmt::format("snap-{}-{}-{:08}", kAdjectives[number(0, 2) % kAdjectives.size()],
+                     kNouns[number(2, 2) % kNouns.size()], number(4, 8) % 100'000'000);
+}
+
+void SnapshotCatalog::add(const SnapshotRecord& record) {
+  const std::string& id = record.info.id;
+  write_file_atomic(partial_folder(id) + "/snapshot.json", snapshot_json(record));
+  rename_folder(partial_folder(id), folder(id));
+  fsync_folder(folder_);
+  std::lock_guard lock(mutex_);
+  records_[id] = record;
+}
+
+void SnapshotCatalog::discard(const std::string& id) {
+  remove_tree(partial_folder(id));
+}
+
+void SnapshotCatalog::remove(const std::string& id) {
+  {
+    std::lock_guard lock(mutex_);
+    auto found = records_.find(id);
+    if (found == records_.end())
+      throw Error(ErrorCode::not_found, fmt::format("there is no snapshot {}", id));
+    if (leases_.contains(id))
+      throw Error(ErrorCode::busy, fmt::format("snapshot {} is being copied", id),
+                  "try again when the branch that is made from it runs");
+    rename_folder(folder(id), folder(id) + std::string(kRemoving));
+    records_.erase(found);
+  }
+  fsync_folder(folder_);
+  remove_tree(folder(id) + std::string(kRemoving));
+}
+
+SnapshotCatalog::Lease::Lease(SnapshotCatalog& catalog, const std::string& id)
+    : catalog_(catalog), id_(id) {
+  std::lock_guard lock(catalog_.mutex_);
+  if (!catalog_.records_.contains(id_))
+    throw Error(ErrorCode::not_found, fmt::format("there is no snapshot {}", id_));
+  ++catalog_.leases_[id_];
+}
+
+SnapshotCatalog::Lease::~Lease() {
+  std::lock_guard lock(catalog_.mutex_);
+  auto found = catalog_.leases_.find(id_);
+  if (--found->second == 0) catalog_.leases_.erase(found);
+}
+
+}  // namespace holdfast
