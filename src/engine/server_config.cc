@@ -99,7 +99,7 @@ class Writer {
 
 }  // namespace
 
-bool is_loopback(const std::string& listen_address) {
+bool listens_on_loopback(const std::string& listen_address) {
   return listen_address == "localhost" || listen_address == "::1" ||
          listen_address.starts_with("127.");
 }
@@ -149,7 +149,7 @@ std::string pg_hba_conf(const std::string& listen_address, bool open) {
       "local all all trust\n";
   if (!open) return text + "# Clients are let in when the branch is ready for them.\n";
   text += "# Clients: TLS and SCRAM only.\n";
-  if (!is_loopback(listen_address)) return text + "hostssl all all all scram-sha-256\n";
+  if (!listens_on_loopback(listen_address)) return text + "hostssl all all all scram-sha-256\n";
   return text +
          "hostssl all all 127.0.0.0/8 scram-sha-256\n"
          "hostssl all all ::1/128 scram-sha-256\n";
