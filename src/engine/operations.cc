@@ -156,11 +156,11 @@ void OperationQueue::work_on(std::stop_token) {
     auto stop = running_.emplace(sequence, std::stop_source()).first->second.get_token();
     try {
       carry_out(lock, sequence, stop);
-    } catch (const std::exception& error) {
+    } catch (...) {
       // The state cannot be written. What the operation did is found again by the next engine.
       if (!lock.owns_lock()) lock.lock();
       stuck_.insert(sequence);
-      log_.error(fmt::format("operation {}: {}", sequence, error.what()));
+      log_.error(fmt::format("the state of operation {} cannot be written", sequence));
     }
     running_.erase(sequence);
     cancelled_.erase(sequence);
