@@ -84,20 +84,17 @@ void Compute::first_start(const BroughtFolder& brought,
   const double recovered = run.clock.monotonic_seconds();
 
   run.progress.phase("quarantining");
-  record.admin = server.find_admin(record, run);
-  {
-    Connection admin = server.connect_anywhere(record.admin);
-    if (admin.query_text("SELECT pg_is_in_recovery()") != "f")
-      throw Error(ErrorCode::internal, "the server is still recovering");
-    tell(quarantine(admin, passwords), run);
-  }
+  Connection admin = server.connect_as_admin(record, run);
+  if (admin.query_text("SELECT pg_is_in_recovery()") != "f")
+    throw Error(ErrorCode::internal, "the server is still recovering");
+  tell(quarantine(admin, passwords), run);
   const double quarantined = run.clock.monotonic_seconds();
 
   run.progress.phase("opening");
   record.open = true;
   write_compute_record(server.record_file(), record);
   server.write_access(true);
-  server.reload(record, run);
+  server.reload(record.admin, admin, run);
   const double opened = run.clock.monotonic_seconds();
   run.progress.phase("open");
   run.log.debug(fmt::format(
@@ -125,7 +122,9 @@ void Compute::start(const Run& run) {
     server.write_configuration(record, false);
   }
   server.start(record, run);
-  if (adopted) server.reload(record, run);
+  if (!adopted) return;
+  Connection admin = server.connect_anywhere(record.admin);
+  server.reload(record.admin, admin, run);
 }
 
 void Compute::stop(const Run& run) {

@@ -40,6 +40,7 @@ struct ComputeSettings {
   double compute_units = 0.25;  // 1 unit: 4 GiB of memory, as at Neon; sizes buffers
 };
 
+// starting: also while it recovers, before the first start is done, and while it shuts down.
 enum class ComputeState { absent, stopped, starting, running };
 
 struct ComputeActivity {
@@ -68,9 +69,10 @@ class Compute {
   const ComputeSettings& settings() const { return settings_; }
   ComputeState state() const;
 
-  // The first start after BranchStorage::bring: recovers, promotes, quarantines (every login role
-  // gets a random password unless `passwords` has one for it), then opens to clients. Returns when
-  // it takes connections. A crash in its midst is gone on with by calling it again.
+  // The first start after BranchStorage::bring (into <folder>/data): recovers, promotes,
+  // quarantines (every login role gets a random password unless `passwords` has one for it), then
+  // opens to clients. Returns when it takes connections. A crash in its midst is gone on with by
+  // calling it again.
   void first_start(const BroughtFolder& brought, const std::map<std::string, Secret>& passwords,
                    const Run& run);
   bool first_start_done() const;

@@ -60,6 +60,25 @@ int disable_subscriptions(Connection& admin) {
           .affected());
 }
 
+// What is attached to roles and databases beats the configuration, and some of it writes statements
+// into the log.
+void stop_logging(Connection& admin) {
+  QueryResult found = admin.query(
+      "SELECT d.datname, r.rolname, split_part(setting, '=', 1) FROM pg_db_role_setting s "
+      "CROSS JOIN unnest(s.setconfig) setting LEFT JOIN pg_database d ON d.oid = s.setdatabase "
+      "LEFT JOIN pg_roles r ON r.oid = s.setrole "
+      "WHERE split_part(setting, '=', 1) ~ '^((log|debug)_|auto_explain\\.)[a-z_]+$'");
+  std::string statements;
+  for (int row = 0; row < found.rows(); ++row) {
+    auto name = [&](int column) { return admin.quote_identifier(found.text(row, column)); };
+    const bool of_role = !found.null(row, 1), of_database = !found.null(row, 0);
+    std::string whose = of_role ? "ROLE " + name(1) : "ROLE ALL";
+    if (of_database) whose = of_role ? whose + " IN DATABASE " + name(0) : "DATABASE " + name(0);
+    statements += fmt::format("ALTER {} RESET {};", whose, found.text(row, 2));
+  }
+  if (!statements.empty()) admin.execute(statements);
+}
+
 }  // namespace
 
 std::string password_verifier(Connection& admin, const std::string& role, const Secret& password) {
@@ -80,6 +99,7 @@ QuarantineReport quarantine(Connection& admin, const std::map<std::string, Secre
   QuarantineReport report;
   admin.execute("BEGIN");
   report.roles = change_passwords(admin, passwords);
+  stop_logging(admin);
   report.subscriptions = disable_subscriptions(admin);
   admin.execute("COMMIT");
   report.slots = admin

@@ -1,5 +1,6 @@
 // What is done to a promoted branch, by SQL and before any client gets in, so that it cannot reach
-// the outside and nobody of the source's gets in: passwords, subscriptions, slots.
+// the outside and nobody of the source's gets in: passwords, subscriptions, slots,
+// logging that was attached to roles and databases.
 #pragma once
 
 #include <map>

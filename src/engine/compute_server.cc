@@ -174,16 +174,15 @@ Error ComputeServer::not_started(size_t log_from) const {
                fmt::format("its log is {}", log_file()));
 }
 
-void ComputeServer::reload(const ComputeRecord& record, const Run& run) const {
-  auto loaded_at = [&] {
-    return connect_anywhere(record.admin).query_text("SELECT pg_conf_load_time()");
-  };
+void ComputeServer::reload(const std::string& admin, Connection& before, const Run& run) const {
+  constexpr char kQuery[] = "SELECT pg_conf_load_time()";
   auto server = find_server(data());
   if (!server) throw not_started(0);
-  std::string before = loaded_at();
+  const std::string loaded_before = before.query_text(kQuery);
   server->signal(SIGHUP);
   double deadline = run.clock.monotonic_seconds() + kReloadSecondsMax;
-  while (loaded_at() == before) {
+  // A new session has from the postmaster, its parent, when that one read its files last.
+  while (connect_anywhere(admin).query_text(kQuery) == loaded_before) {
     run.check_stop();
     if (run.clock.monotonic_seconds() > deadline)
       throw Error(ErrorCode::unavailable, "the server does not take its new configuration",

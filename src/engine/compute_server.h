@@ -45,7 +45,8 @@ class ComputeServer {
   // long as that takes; one that runs or is starting already is waited for.
   void start(const ComputeRecord& record, const Run& run) const;
   // Makes the running server read pg_hba.conf again; returns when new connections go by it.
-  void reload(const ComputeRecord& record, const Run& run) const;
+  // `before` is a connection that was made earlier.
+  void reload(const std::string& admin, Connection& before, const Run& run) const;
   void stop(const Run& run) const;
 
   // As `admin`, through the socket. `options`: of the session, beyond those of every session.
@@ -54,9 +55,10 @@ class ComputeServer {
   // To the first of postgres and template1 that is there.
   Connection connect_anywhere(const std::string& admin) const;
 
-  // The name of a superuser that can log in: asked of the running server where one called postgres
-  // lets us, else of the stopped one in single-user mode (it is started again).
-  std::string find_admin(const ComputeRecord& record, const Run& run) const;
+  // A session of a superuser that can log in, whoever that is: asked of the running server where
+  // one called postgres lets us, else of the stopped one in single-user mode (it is started again).
+  // Its name is put into the record.
+  Connection connect_as_admin(ComputeRecord& record, const Run& run) const;
 
   // Keeps the log from growing without end.
   void bound_log() const;

@@ -207,25 +207,29 @@ Connection ComputeServer::connect_anywhere(const std::string& admin) const {
 
 // --- finding the superuser ---
 
-std::string ComputeServer::find_admin(const ComputeRecord& record, const Run& run) const {
-  constexpr char kQuery[] =
-      "SELECT rolname FROM pg_roles WHERE rolsuper AND rolcanlogin ORDER BY oid LIMIT 1";
+Connection ComputeServer::connect_as_admin(ComputeRecord& record, const Run& run) const {
   try {
-    QueryResult result = connect_anywhere("postgres").query(kQuery);
-    if (result.rows() == 1) return result.text(0, 0);
+    Connection connection = connect_anywhere("postgres");
+    QueryResult found = connection.query(
+        "SELECT rolname FROM pg_roles WHERE rolsuper AND rolcanlogin "
+        "ORDER BY rolname = 'postgres' DESC, oid LIMIT 1");
+    if (found.rows() == 1) {
+      record.admin = found.text(0, 0);
+      return record.admin == "postgres" ? std::move(connection) : connect_anywhere(record.admin);
+    }
   } catch (const Error& error) {
     if (error.code() != ErrorCode::denied) throw;
   }
   run.log.info("the cluster has no superuser called postgres: asking it in single-user mode");
   stop(run);
-  std::string name = ask_alone(
+  record.admin = ask_alone(
       "SELECT 'admin=' || encode(convert_to(rolname, getdatabaseencoding()), 'hex') || ';' "
       "AS found FROM pg_authid WHERE rolsuper AND rolcanlogin ORDER BY oid LIMIT 1");
-  if (name.empty())
+  if (record.admin.empty())
     throw Error(ErrorCode::unsupported, "no superuser of the cluster may log in",
                 "ALTER ROLE … LOGIN at the source, and branch from a point after that");
   start(record, run);
-  return name;
+  return connect_anywhere(record.admin);
 }
 
 // Single-user mode prints rows as ` 1: found = "admin=616c;"  (typeid = 25, …)`.

@@ -13,9 +13,11 @@
 namespace holdfast {
 namespace {
 
-// Lines of the file that are no settings, though they look like it.
-constexpr auto kInclude =
-    std::to_array<std::string_view>({"include", "include_if_exists", "include_dir"});
+// Lines of the file that are no settings, though they look like it; and settings that would have
+// the server write or read elsewhere, and which PostgreSQL takes no empty value for.
+constexpr auto kNotForUsers = std::to_array<std::string_view>(
+    {"include", "include_if_exists", "include_dir", "data_directory", "config_file",
+     "external_pid_file", "log_directory", "stats_temp_directory"});
 
 bool is_setting_name(const std::string& name) {
   auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
@@ -25,13 +27,13 @@ bool is_setting_name(const std::string& name) {
 }
 
 void check_users(const std::string& name, const std::string& value) {
-  bool includes = std::any_of(kInclude.begin(), kInclude.end(), [&](std::string_view directive) {
-    return same_setting(name, directive);
-  });
-  if (includes || !is_setting_name(name))
+  if (!is_setting_name(name))
     throw Error(ErrorCode::invalid,
                 fmt::format("{} is no setting of PostgreSQL", printable(name, 80)),
                 "SELECT name FROM pg_settings lists them");
+  if (std::any_of(kNotForUsers.begin(), kNotForUsers.end(),
+                  [&](std::string_view other) { return same_setting(name, other); }))
+    throw Error(ErrorCode::invalid, fmt::format("{} cannot be set for an endpoint", name));
   if (value.find('\0') != std::string::npos)
     throw Error(ErrorCode::invalid, fmt::format("the value of {} holds a zero byte", name));
 }
@@ -96,11 +98,6 @@ class Writer {
 };
 
 }  // namespace
-
-bool is_loopback(const std::string& listen_address) {
-  return listen_address == "localhost" || listen_address == "::1" ||
-         listen_address.starts_with("127.");
-}
 
 std::string postgresql_conf(const ServerPlan& plan) {
   const std::vector<Setting> quarantine = quarantine_settings(plan);

@@ -155,8 +155,8 @@ TEST(ServerConfig, ValuesStayValues) {
   plan.user = {{"app.text", "it's a \\ and\na second line\narchive_mode = on"}};
   EXPECT_EQ(settings_of(plan).at("app.text"),
             R"('it''s a \\ and\na second line\narchive_mode = on')");
-  for (const char* name :
-       {"", "1st", "a b", "a\nb", "include", "INCLUDE_DIR", "include_if_exists", "x = 1 # "}) {
+  for (const char* name : {"", "1st", "a b", "a\nb", "include", "INCLUDE_DIR", "include_if_exists",
+                           "external_pid_file", "data_directory", "x = 1 # "}) {
     plan.user = {{name, "1"}};
     EXPECT_ERROR(invalid, postgresql_conf(plan));
   }

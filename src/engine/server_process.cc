@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <memory>
@@ -136,9 +137,12 @@ void end_processes(const std::string& data_folder, bool all) {
     if (kind == Kind::child || (all && kind == Kind::postmaster))
       found.push_back(std::move(process));
   }
+  using std::chrono::steady_clock;
   for (const ServerProcess& process : found) process.signal(all ? SIGKILL : SIGQUIT);
+  const auto deadline = steady_clock::now() + kQuickExit;
   for (const ServerProcess& process : found) {
-    if (process.ended(kQuickExit)) continue;
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now());
+    if (process.ended(std::max(left, std::chrono::milliseconds(0)))) continue;
     process.signal(SIGKILL);
     process.ended(kQuickExit);
   }

@@ -183,7 +183,6 @@ std::vector<Setting> outward_settings(const ServerPlan& plan) {
       {"unix_socket_group", ""},
       {"hba_file", plan.data_folder + "/pg_hba.conf"},
       {"ident_file", plan.data_folder + "/pg_ident.conf"},
-      {"external_pid_file", ""},
       {"ssl", "on"},
       {"ssl_cert_file", plan.certificate_file},
       {"ssl_key_file", plan.key_file},

@@ -99,7 +99,7 @@ class WalArchive {
 
   // Every timeline that `folder` holds. `index_folder` empty: no cache.
   WalArchive(const std::string& folder, const std::string& index_folder);
-  // These timelines, from these folders. Histories are looked for in all of them.
+  // These timelines and their histories, each from its own folders.
   WalArchive(Folders folders, const std::string& index_folder);
   WalArchive(const WalArchive&) = delete;
   WalArchive& operator=(const WalArchive&) = delete;

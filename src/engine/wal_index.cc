@@ -97,6 +97,7 @@ bool plausible(const WalIndexEntry& entry, uint32_t segment_bytes) {
 }  // namespace
 
 void WalIndexEntry::add(const WalRecord& record, Lsn next, int major) {
+  WalEvent event = decode_wal_record(record, major);
   if (first_record.value == 0) {
     first_record = record.start;
     first_prev = record.prev;
@@ -105,7 +106,6 @@ void WalIndexEntry::add(const WalRecord& record, Lsn next, int major) {
   last_end = record.end;
   next_record = next;
   ++records;
-  WalEvent event = decode_wal_record(record, major);
   if (auto* end = std::get_if<WalTransactionEnd>(&event); end != nullptr && end->committed) {
     if (commits++ == 0) first_commit = least_commit = greatest_commit = end->time;
     last_commit = end->time;

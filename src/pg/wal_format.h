@@ -7,6 +7,7 @@
 // header of the next page where a page is full. All functions are pure.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -73,6 +74,7 @@ struct WalFileName {
 
   // Counted from LSN 0; nothing if no segment of that size has this name.
   std::optional<uint64_t> segment(uint32_t segment_bytes) const;
+  auto operator<=>(const WalFileName&) const = default;
 };
 
 std::optional<WalFileName> parse_wal_file_name(std::string_view name);

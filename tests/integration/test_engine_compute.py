@@ -54,7 +54,9 @@ def everything(history: History) -> None:
                     "primary_conninfo = 'host=elsewhere'"):
         server.psql(f"ALTER SYSTEM SET {setting}")
     server.psql("SELECT pg_reload_conf()")
-    server.psql("ALTER ROLE postgres SET log_statement = 'all'")
+    server.psql("ALTER ROLE postgres SET log_statement = 'all'; ALTER DATABASE postgres SET log_duration = 'on';"
+                "ALTER ROLE ALL SET log_min_messages = 'info'; "
+                "ALTER ROLE alice IN DATABASE postgres SET log_min_error_statement = 'error'")
     # Which the ledger's commits below turn off.
     server.psql("ALTER ROLE postgres SET default_transaction_read_only = 'on'")
 
@@ -193,7 +195,7 @@ class Computes(unittest.TestCase):
                     f"DO $$ BEGIN RAISE WARNING '{ROW}'; RAISE EXCEPTION '{ROW}'; END $$",
                     f"SELECT no_such_function('{ROW}')"):
             self.assertNotEqual(compute.client(sql, "postgres", password).returncode, 0)
-        compute.client("SELECT 1", "no such role", password)
+        compute.client("SELECT 1", "nobody_here", password)
         self.assertNotIn(ROW, compute.log())
         self.assertIn("password authentication failed", compute.log())
 
@@ -257,15 +259,12 @@ class Computes(unittest.TestCase):
 
     def test_a_server_that_is_killed_during_recovery_recovers_anew(self):
         compute = self.compute(start=False)
-        compute.brought["restore_command"] = f'sleep 0.2; cp "{self.history.archive}/%f" "%p"'
-        for delay in (0.05, 0.3, 0.6):
+        compute.brought["restore_command"] = f'sleep 0.4; cp "{self.history.archive}/%f" "%p"'
+        for delay in (0, 0.1, 0.3):
             engine = compute.start_in_background("first-start")
-            harness.wait_until(lambda: (compute.data / "postmaster.pid").exists(), what="the server")
+            harness.wait_until(lambda: compute.state() == "starting", what="the server")
             time.sleep(delay)
-            try:
-                compute.crash()
-            except (FileNotFoundError, IndexError, ProcessLookupError):
-                pass
+            compute.crash()
             engine.wait()
             self.assertEqual(compute.state(), "stopped")
         compute.first_start()
@@ -296,6 +295,8 @@ class Computes(unittest.TestCase):
             stale = compute.data / "postmaster.pid"
             stale.write_text(f"{stranger.pid}\n{compute.data}\n1\n{compute.port}\n\n\n\nready   \n")
             stale.chmod(0o600)
+            owner = compute.data.stat()
+            os.chown(stale, owner.st_uid, owner.st_gid)
             self.assertEqual(compute.state(), "stopped")
             compute.tool("stop")
             compute.tool("start")
@@ -313,7 +314,10 @@ class Computes(unittest.TestCase):
         # Stopped children cannot notice that their postmaster is gone.
         children = [pid for pid, (parent, _) in harness.processes().items() if parent == compute.postmaster()]
         for pid in children:
-            os.kill(pid, signal.SIGSTOP)
+            try:
+                os.kill(pid, signal.SIGSTOP)
+            except ProcessLookupError:
+                pass  # it had just done its work
         compute.crash()
         harness.wait_until(lambda: compute.state() == "stopped", what="the end of the postmaster")
         compute.tool("start")
@@ -426,6 +430,9 @@ class Computes(unittest.TestCase):
         self.assertNotIn(odd, found)
         compute.tool("drop-database", "renamed")
         # Even the one that the engine itself uses.
+        held = compute.tool("update-database", "postgres", "was_postgres", "", check=False)
+        self.assertIn("prepared transaction", held.stderr)
+        compute.sql("ROLLBACK PREPARED 'left behind'")
         compute.tool("update-database", "postgres", "was_postgres", "")
         self.assertIn("was_postgres", compute.tool("databases"))
         compute.tool("stop")

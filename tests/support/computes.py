@@ -27,7 +27,8 @@ def own(path: Path) -> Path:
 
 
 def as_servers_user(command, **options) -> subprocess.CompletedProcess:
-    env = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"}
+    env = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8",
+           "PGOPTIONS": "-c default_transaction_read_only=off"}  # which a source may have for its roles
     env.update({name: os.environ[name] for name in harness.ENV_PASSED_ON if name in os.environ})
     return subprocess.run([str(word) for word in command], env=env, text=True, capture_output=True,
                           **_unprivileged(), **options)
@@ -54,9 +55,12 @@ class History:
         self.base = self.dir / "base"
         self.tablespaces = self.dir / "tablespaces"
         self._take_base()
-        self.segments: list[str] = []
-        xids = [self._commit(n) for n in range(1, COMMITS + 1)]
-        self.server.psql("SELECT pg_switch_wal()")
+        first = self.server.psql("SELECT pg_walfile_name(pg_current_wal_lsn())")
+        xids = self.server.psql("".join(
+            f"BEGIN READ WRITE; INSERT INTO ledger VALUES ({n}); SELECT txid_current(); COMMIT;\n"
+            for n in range(1, COMMITS + 1))).split()
+        last = self.server.psql("SELECT pg_walfile_name(pg_current_wal_insert_lsn()); SELECT pg_switch_wal()")
+        self.segments = sorted({first, last.split()[0]})
         self.records = self._starts(xids)
         self.source_settings = dict(
             line.split("\t", 1) for line in self.server.psql(
@@ -72,13 +76,6 @@ class History:
             env=self.server.client_env(), capture_output=True, text=True)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
-
-    def _commit(self, n: int) -> str:
-        xid = self.server.psql(f"BEGIN READ WRITE; INSERT INTO ledger VALUES ({n}); SELECT txid_current(); COMMIT").strip()
-        segment = self.server.psql("SELECT pg_walfile_name(pg_current_wal_lsn())")
-        if segment not in self.segments:
-            self.segments.append(segment)
-        return xid
 
     def _starts(self, xids: list[str]) -> list[str]:
         """Where the commit record of each transaction starts."""
@@ -101,7 +98,7 @@ class Compute:
     def __init__(self, history: History, n: int, passwords: dict | None = None, restore_command=None,
                  **settings):
         self.history, self.n = history, n
-        self.folder = own(temp_dir("hf-ep-"))
+        self.folder, self.plans = own(temp_dir("hf-ep-")), own(temp_dir("hf-plan-"))
         self.data = self.folder / "data"
         self.port = harness.free_port()
         self.passwords = passwords or {}
@@ -148,7 +145,7 @@ class Compute:
         for kind, values in (("pg", self.settings), ("brought", self.brought),
                              ("source", self.history.source_settings), ("password", self.passwords), ("at", self.at)):
             lines += [(kind, name, value) for name, value in values.items()]
-        path = self.folder.parent / (self.folder.name + ".plan")
+        path = self.plans / "plan"
         path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
         if user := _unprivileged():
             os.chown(path, user["user"], user["group"])
@@ -171,6 +168,7 @@ class Compute:
 
     def first_start(self) -> str:
         """What it said, times among it."""
+        self.at = {}
         done = self.tool("first-start", check=False)
         if done.returncode != 0:
             raise AssertionError(f"{done.stderr}\n{self.log()}")
@@ -218,4 +216,3 @@ class Compute:
     def remove(self) -> None:
         if tool_path().exists() and self.folder.exists():
             self.tool("remove", check=False)
-            (self.folder.parent / (self.folder.name + ".plan")).unlink(missing_ok=True)

@@ -1,0 +1,144 @@
+#include "engine/wal_lineage.h"
+
+#include <algorithm>
+
+namespace holdfast {
+namespace {
+
+using Segments = std::map<uint64_t, WalSegment>;
+
+// Calls `visit(number, entry)` for the segments of `piece` in which records begin, from the last
+// one that can hold a record that ends at or before `end` backwards, until it returns true.
+template <typename Visit>
+bool backwards(const WalPiece& piece, Lsn end, const Visit& visit) {
+  if (end <= piece.from) return false;
+  uint64_t bytes = piece.wal->segment_bytes(), least = piece.from.value / bytes;
+  const Segments& segments = piece.wal->segments();
+  auto at = segments.upper_bound((end.value - 1) / bytes);
+  while (at != segments.begin()) {
+    --at;
+    if (at->first < least) break;
+    if (at->second.entry.records > 0 && visit(at->first, at->second.entry)) return true;
+  }
+  return false;
+}
+
+std::optional<WalTime> last_commit_until(const WalPieces& pieces, size_t last, Lsn end) {
+  std::optional<WalTime> found;
+  for (size_t i = last + 1; i-- > 0; end = pieces[i].from) {
+    const WalPiece& piece = pieces[i];
+    Lsn to = std::min(end, piece.to);
+    bool done = backwards(piece, to, [&](uint64_t number, const WalIndexEntry& entry) {
+      if (entry.commits == 0) return false;
+      if (entry.last_end <= to && entry.last_commit_record >= piece.first()) {
+        found = entry.last_commit;
+        return true;
+      }
+      piece.wal->scan(number, [&](const WalRecord& record, int major) {
+        if (record.end > to) return false;
+        if (!piece.holds(record)) return true;
+        WalEvent event = decode_wal_record(record, major);
+        auto* ended = std::get_if<WalTransactionEnd>(&event);
+        if (ended != nullptr && ended->committed) found = ended->time;
+        return true;
+      });
+      return found.has_value();
+    });
+    if (done) break;
+  }
+  return found;
+}
+
+void take_greatest(WalNeeds& needs, const WalParameters& set) {
+  auto raise = [](int& known, int value) { known = std::max(known, value); };
+  raise(needs.max_connections, set.max_connections);
+  raise(needs.max_worker_processes, set.max_worker_processes);
+  raise(needs.max_wal_senders, set.max_wal_senders);
+  raise(needs.max_prepared_transactions, set.max_prepared_transactions);
+  raise(needs.max_locks_per_transaction, set.max_locks_per_transaction);
+}
+
+}  // namespace
+
+std::optional<WalPoint> last_record_until(const WalPieces& pieces, Lsn end) {
+  for (size_t i = pieces.size(); i-- > 0;) {
+    const WalPiece& piece = pieces[i];
+    Lsn to = std::min(end, piece.to);
+    WalPoint point;
+    bool done = backwards(piece, to, [&](uint64_t number, const WalIndexEntry& entry) {
+      if (entry.last_end <= to && entry.last_record >= piece.first()) {
+        point.record = entry.last_record;
+        point.end = entry.last_end;
+        return true;
+      }
+      piece.wal->scan(number, [&](const WalRecord& record, int) {
+        if (record.end > to) return false;
+        if (piece.holds(record)) {
+          point.record = record.start;
+          point.end = record.end;
+        }
+        return true;
+      });
+      return point.end.value != 0;
+    });
+    if (!done) continue;
+    point.timeline = piece.wal->timeline();
+    point.commit_time = last_commit_until(pieces, i, point.end);
+    return point;
+  }
+  return std::nullopt;
+}
+
+std::optional<WalCommit> first_commit_after(const WalPieces& pieces, WalTime time) {
+  for (const WalPiece& piece : pieces) {
+    if (piece.from >= piece.to) continue;
+    uint64_t bytes = piece.wal->segment_bytes();
+    const Segments& segments = piece.wal->segments();
+    auto end = segments.upper_bound((piece.to.value - 1) / bytes);
+    for (auto at = segments.lower_bound(piece.from.value / bytes); at != end; ++at) {
+      const WalIndexEntry& entry = at->second.entry;
+      if (entry.commits == 0 || entry.greatest_commit <= time) continue;
+      std::optional<WalCommit> found;
+      piece.wal->scan(at->first, [&](const WalRecord& record, int major) {
+        if (record.end > piece.to) return false;
+        if (!piece.holds(record)) return true;
+        WalEvent event = decode_wal_record(record, major);
+        auto* ended = std::get_if<WalTransactionEnd>(&event);
+        if (ended != nullptr && ended->committed && ended->time > time)
+          found = WalCommit{piece.wal->timeline(), record.start, record.prev};
+        return !found;
+      });
+      if (found) return found;
+    }
+  }
+  return std::nullopt;
+}
+
+WalNeeds needs_of(const WalPieces& pieces) {
+  WalNeeds needs;
+  for (const WalPiece& piece : pieces) {
+    if (piece.from >= piece.to) continue;
+    uint64_t bytes = piece.wal->segment_bytes();
+    const Segments& segments = piece.wal->segments();
+    auto end = segments.upper_bound((piece.to.value - 1) / bytes);
+    for (auto at = segments.lower_bound(piece.from.value / bytes); at != end; ++at) {
+      if (at->second.entry.flags == 0) continue;
+      piece.wal->scan(at->first, [&](const WalRecord& record, int major) {
+        if (record.end > piece.to) return false;
+        if (!piece.holds(record)) return true;
+        WalEvent event = decode_wal_record(record, major);
+        if (auto* set = std::get_if<WalParameters>(&event)) {
+          take_greatest(needs, *set);
+          if (set->wal_level == WalLevel::minimal && !needs.minimal_wal)
+            needs.minimal_wal = record.start;
+        } else if (auto* created = std::get_if<WalTablespaceCreated>(&event)) {
+          needs.tablespaces.push_back({record.start, created->oid, created->path});
+        }
+        return true;
+      });
+    }
+  }
+  return needs;
+}
+
+}  // namespace holdfast
