@@ -7,10 +7,11 @@
 // they are gone on with. Two operations on one branch never run at once: they queue.
 //
 // `main` is the source itself: its branch is there from the start, has the source's own server as
-// its endpoint, and cannot be deleted. The *default* branch is at first `main`, and otherwise only a
-// mark: the parent of a branch that names none, the branch of a connection string that names none,
-// and protected from deletion and expiry. Marking another branch moves no data, and the source goes
-// on being `main`: in-place restore is always a restore of `main`, whichever branch is the default.
+// its endpoint, and cannot be deleted. The *default* branch is at first `main`, and otherwise only
+// a mark: the parent of a branch that names none, the branch of a connection string that names
+// none, and protected from deletion and expiry. Marking another branch moves no data, and the
+// source goes on being `main`: in-place restore is always a restore of `main`, whichever branch is
+// the default.
 //
 // Connecting: there is no proxy, so a suspended compute is not woken by a client. It is woken by
 // whoever asks how to connect (reveal_password, connection_uri). A read_only endpoint shows its

@@ -108,7 +108,9 @@ TEST(EngineCrash, AtEveryStepOfABranchsLifeTheNextEngineGoesOn) {
     live_a_life(world, *engine);
     expect_consistent(world, *engine);
     for (const neon::Branch& branch : engine->branches({}).branches) {
-      if (branch.name == "b1") { EXPECT_EQ(engine->roles(branch.id).size(), 2U); }
+      if (branch.name == "b1") {
+        EXPECT_EQ(engine->roles(branch.id).size(), 2U);
+      }
     }
     if (testing::Test::HasFailure()) return;
   }
@@ -149,7 +151,9 @@ void expect_new_state(FakeWorld& world, EngineCore& engine) {
   EXPECT_EQ(world.adopted->end, Lsn{0x3200});
   for (const neon::Branch& branch : engine.branches({}).branches) {
     EXPECT_EQ(branch.current_state, "ready");
-    if (branch.name == "child") { EXPECT_EQ(branch.parent_id, preserved->id); }
+    if (branch.name == "child") {
+      EXPECT_EQ(branch.parent_id, preserved->id);
+    }
   }
   // The old state is all there: a branch of it has the last thing that the source wrote.
   neon::BranchCreateRequest request;
