@@ -170,8 +170,8 @@ std::vector<SnapshotTablespace> SourceLink::tablespaces() {
   });
 }
 
-SnapshotRecord SourceLink::describe() {
-  SnapshotRecord record;
+SnapshotDocument SourceLink::describe() {
+  SnapshotDocument record;
   record.tablespaces = tablespaces();
   with_sql([&](Connection& sql) {
     record.info.server_version = sql.server_version();
