@@ -42,6 +42,10 @@ int command_hold(CommandContext& context);
 int command_unhold(CommandContext& context);
 int command_copy(CommandContext& context);
 int command_config(CommandContext& context);
+int command_serve(CommandContext& context);
+int command_key(CommandContext& context);
+int command_branch(CommandContext& context);
+int command_psql(CommandContext& context);
 // Needs no configuration, so that it works where that is broken.
 int command_version(Output& output);
 

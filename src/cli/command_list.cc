@@ -1,20 +1,16 @@
 // holdfast list: the backups of the store, newest first.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "base/text.h"
 #include "cli/backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
-#include "cli/progress_line.h"
 #include "cli/stores.h"
+#include "cli/table.h"
 #include "dump/names.h"
 
 namespace holdfast {
 namespace {
-
-using Row = std::vector<std::string>;
 
 std::string proof_text(const Backup& backup) {
   if (!backup.proof) return "not proven";
@@ -40,23 +36,6 @@ Row row_of(const std::vector<BackupCopy>& copies) {
           proof_text(backup)};
 }
 
-void show_table(Output& output, const std::vector<Row>& rows) {
-  std::vector<size_t> widths(rows.front().size(), 0);
-  for (const Row& row : rows)
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], columns_of(row[i]));
-  for (const Row& row : rows) {
-    std::string line;
-    for (size_t i = 0; i < row.size(); ++i) {
-      std::string padding(widths[i] - columns_of(row[i]), ' ');
-      bool number = i >= 2 && i <= 4;
-      bool last = i + 1 == row.size();
-      line += number ? padding + row[i] : row[i] + (last ? "" : padding);
-      if (!last) line += "  ";
-    }
-    output.line(line);
-  }
-}
-
 }  // namespace
 
 int command_list(CommandContext& context) {
@@ -74,7 +53,7 @@ int command_list(CommandContext& context) {
   }
   std::vector<Row> rows = {{"ID", "CREATED", "SIZE", "TABLES", "ROWS", "STORES", "PROOF"}};
   for (const std::vector<BackupCopy>& copies : backups) rows.push_back(row_of(copies));
-  show_table(context.output, rows);
+  show_table(context.output, rows, {2, 3, 4});
   return kExitDone;
 }
 

@@ -103,6 +103,45 @@ std::vector<CommandInfo> make_commands() {
        "lift a hold",
        "Lifts the hold of a backup, in every store that has it. The next prune decides about it.",
        {"unhold care_commons_2026-11-23T02-00-00-000Z"}},
+      {kServe,
+       "serve",
+       "",
+       0,
+       "run the branch engine: the Neon API over the source",
+       "Receives the source's WAL, takes snapshots, and serves Neon's API (branches at any second, "
+       "each with a PostgreSQL of its own) until it is told to stop (SIGTERM). Runs as an "
+       "unprivileged user, who owns the folders; see docs/engine.md.",
+       {"serve", "serve --listen 127.0.0.1:8474 --storage-dir /srv/holdfast/storage"}},
+      {kKey,
+       "key",
+       "add NAME|list|revoke ID",
+       2,
+       "the engine's API keys",
+       "Makes, lists and revokes keys of the engine whose work folder this is. A key is shown "
+       "once, "
+       "when it is made: only its hash is kept.",
+       {"key add ci", "key list", "key revoke 7d1f"}},
+      {kBranch,
+       "branch",
+       "ACTION [BRANCH] [NAME]",
+       3,
+       "list, create, restore and remove branches",
+       "Works through the Neon API (NEON_API_HOST, NEON_API_KEY), at Neon's cloud and at an engine "
+       "alike. Actions: list; create NAME; show, start, suspend, url, delete BRANCH; rename BRANCH "
+       "NAME; restore BRANCH; window. A branch is named by its name or id. Restoring over the "
+       "default branch needs its name typed back with --confirm, and the old state is always kept "
+       "as a branch of its own.",
+       {"branch list", "branch create before-update --at 2026-11-10T14:29:59Z",
+        "branch url before-update", "branch restore main --at 2026-11-10T14:29:59Z --confirm main",
+        "branch delete before-update", "branch window"}},
+      {kPsql,
+       "psql",
+       "BRANCH [-- ARGUMENTS]",
+       100,
+       "psql on a branch",
+       "Starts the branch's compute if it is suspended, and runs psql on it; what stands after -- "
+       "is psql's. No password is on a command line or in a file.",
+       {"psql before-update", "psql before-update -- -c 'select count(*) from visits'"}},
       {kDoctor,
        "doctor",
        "",

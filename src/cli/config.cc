@@ -24,6 +24,7 @@ Error invalid_at(const std::string& place, const std::string& message, std::stri
 constexpr const char* kLocalStore = "local";
 constexpr const char* kS3Store = "s3";
 constexpr std::string_view kStorePrefix = "s3_";
+constexpr std::string_view kEnginePrefix = "engine.";
 
 bool is_of_a_store(const Option& option) {
   return option.name == "dir" || option.name.starts_with(kStorePrefix);
@@ -101,15 +102,21 @@ Layer environment_layer(const Environment& environment) {
 }
 
 std::vector<std::string> toml_keys() {
-  std::vector<std::string> keys = {"source", "store"};
+  std::vector<std::string> keys = {"source", "store", "engine"};
   for (const Option& option : option_table())
-    if (!option.key.empty()) keys.push_back(option.key);
+    if (!option.key.empty() && !option.key.starts_with(kEnginePrefix)) keys.push_back(option.key);
   return keys;
 }
 
 const Option& option_of_key(const std::string& key, const std::string& place) {
-  for (const Option& option : option_table())
-    if (!option.key.empty() && option.key == key) return option;
+  for (const Option& option : option_table()) {
+    bool of_engine = option.key.starts_with(kEnginePrefix);
+    if (!of_engine && !option.key.empty() && option.key == key) return option;
+    if (of_engine && (option.name == key || option.key == key || option.variable == key))
+      throw invalid_at(
+          place, fmt::format("'{}' does not belong here", key),
+          fmt::format("write {} in the table [engine]", option.key.substr(kEnginePrefix.size())));
+  }
   for (const Option& option : option_table()) {
     if (option.name != key && option.variable != key) continue;
     if (option.variable.empty())
@@ -134,6 +141,20 @@ const Option& option_of_store_key(const std::string& key, const std::string& pla
   throw invalid_at(
       place,
       fmt::format("unknown key '{}' of a store{}", printable(key, 60), did_you_mean(key, known)),
+      fmt::format("keys: {}", fmt::join(known, ", ")));
+}
+
+// A key of [engine]: what is `engine.<key>` in the option table.
+const Option& option_of_engine_key(const std::string& key, const std::string& place) {
+  std::vector<std::string> known;
+  for (const Option& option : option_table()) {
+    if (!option.key.starts_with(kEnginePrefix)) continue;
+    known.push_back(option.key.substr(kEnginePrefix.size()));
+    if (known.back() == key) return option;
+  }
+  throw invalid_at(
+      place,
+      fmt::format("unknown key '{}' of [engine]{}", printable(key, 60), did_you_mean(key, known)),
       fmt::format("keys: {}", fmt::join(known, ", ")));
 }
 
@@ -291,6 +312,7 @@ Config Config::load(const Arguments& arguments, const Environment& environment) 
   if (!config.file_.empty())
     toml = parse_toml(read_text_file(config.file_, kTomlBytesMax), config.file_);
   Layer top = file_layer(toml.entries, config.file_);
+  top.merge(file_layer(toml.engine, config.file_, option_of_engine_key));
   std::vector<std::string> passwords;
   find_passwords(top, passwords);
   std::map<std::string, Layer> sources;
@@ -409,6 +431,10 @@ std::string Config::text(std::string_view name) const {
 
 int64_t Config::number(std::string_view name) const {
   return std::stoll(text(name));
+}
+
+Secret Config::secret_in_file(std::string_view name) const {
+  return Secret(one_line_of(text(name), setting(name).origin));
 }
 
 const std::vector<std::string>& Config::list(std::string_view name) const {

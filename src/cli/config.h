@@ -56,6 +56,8 @@ class Config {
   bool flag(std::string_view name) const { return text(name) == "true"; }
   const std::vector<std::string>& list(std::string_view name) const;
   const Secret& secret(std::string_view name) const { return setting(name).secret; }
+  // Of a setting that names a file with a secret: its one line. Throws Error(invalid).
+  Secret secret_in_file(std::string_view name) const;
 
   // The chosen source: "default" without a name, "" if there are several and none was chosen.
   const std::string& source_name() const { return source_name_; }

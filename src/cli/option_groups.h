@@ -8,5 +8,7 @@
 namespace holdfast {
 
 std::vector<Option> recover_options();
+std::vector<Option> branch_options();
+std::vector<Option> engine_options();
 
 }  // namespace holdfast

@@ -21,7 +21,6 @@ const char* const kVerifyGroup = "Verify";
 const char* const kRestoreGroup = "Restore";
 const char* const kEncryptionGroup = "Encryption";
 const char* const kOutputGroup = "Everywhere";
-const char* const kLaterGroup = "Read, but not used yet";
 
 std::vector<Option> source_options() {
   using enum OptionKind;
@@ -342,18 +341,6 @@ std::vector<Option> output_options() {
   };
 }
 
-std::vector<Option> later_options() {
-  using enum OptionKind;
-  return {
-      {"neon_api_key", "", "NEON_API_KEY", "", secret, "KEY", "", 0, kLaterGroup,
-       "Neon's API key: branch backups are not in this version yet, and asking for one says so"},
-      {"neon_project_id", "", "NEON_PROJECT_ID", "neon_project_id", text, "ID", "", 0, kLaterGroup,
-       "the Neon project whose branches are backed up"},
-      {"neon_api_host", "", "NEON_API_HOST", "neon_api_host", text, "URL",
-       "https://console.neon.tech/api/v2", 0, kLaterGroup, "where the Neon API is"},
-  };
-}
-
 std::string lower(std::string_view text) {
   std::string result(text);
   std::transform(result.begin(), result.end(), result.begin(),
@@ -366,9 +353,9 @@ std::string lower(std::string_view text) {
 const std::vector<Option>& option_table() {
   static const std::vector<Option> table = [] {
     std::vector<Option> all;
-    for (auto make :
-         {source_options, store_options, backup_options, encryption_options, retention_options,
-          verify_and_restore_options, recover_options, output_options, later_options})
+    for (auto make : {source_options, store_options, backup_options, encryption_options,
+                      retention_options, verify_and_restore_options, recover_options,
+                      branch_options, engine_options, output_options})
       for (Option& option : make()) all.push_back(std::move(option));
     return all;
   }();

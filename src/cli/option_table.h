@@ -30,7 +30,11 @@ enum CommandBit : unsigned {
   kUnhold = 1 << 11,
   kCopy = 1 << 12,
   kRecover = 1 << 13,
-  kEveryCommand = (1 << 14) - 1,
+  kServe = 1 << 14,
+  kKey = 1 << 15,
+  kBranch = 1 << 16,
+  kPsql = 1 << 17,
+  kEveryCommand = (1 << 18) - 1,
 };
 
 struct CommandInfo {

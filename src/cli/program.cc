@@ -58,6 +58,14 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_copy(context);
     case kConfig:
       return command_config(context);
+    case kServe:
+      return command_serve(context);
+    case kKey:
+      return command_key(context);
+    case kBranch:
+      return command_branch(context);
+    case kPsql:
+      return command_psql(context);
     case kVersion:
     case kHelp:
     case kEveryCommand:
@@ -161,8 +169,9 @@ int run_arguments(const Arguments& arguments, const Environment& environment, Co
 int run_program(int argc, char** argv) {
   block_stop_signals();
   std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  auto ours_end = std::find(words.begin(), words.end(), "--");  // the rest is psql's
   auto said = [&](const char* flag) {
-    return std::find(words.begin(), words.end(), flag) != words.end();
+    return std::find(words.begin(), ours_end, flag) != ours_end;
   };
   Environment environment = read_environment();
   bool no_color = said("--no-color") || !variable(environment, "NO_COLOR").empty();

@@ -114,8 +114,12 @@ TomlFile parse_toml(std::string_view text, const std::string& name) {
     file.sources = read_tables(*node, name, "source", "source.care");
   if (const toml::node* node = root.get("store"))
     file.stores = read_tables(*node, name, "store", "store.offsite");
-  root.erase("source");
-  root.erase("store");
+  if (const toml::node* node = root.get("engine")) {
+    if (node->as_table() == nullptr)
+      throw at_line(name, line_of(*node), "engine must be a table, as in [engine]");
+    file.engine = read_table(*node->as_table());
+  }
+  for (const char* table : {"source", "store", "engine"}) root.erase(table);
   file.entries = read_table(root);
   return file;
 }

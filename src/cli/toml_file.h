@@ -1,8 +1,8 @@
 // holdfast.toml as a flat list of keys with their lines, so that toml++ stays in one file and the
 // rest can say `holdfast.toml:12: …`.
 //
-// Allowed are keys at the top level and in tables [source.NAME] and [store.NAME]; which keys,
-// config.cc knows. Pure.
+// Allowed are keys at the top level, in tables [source.NAME] and [store.NAME], and in [engine];
+// which keys, config.cc knows. Pure.
 // Bounded by the reader: a file is at most kTomlBytesMax.
 #pragma once
 
@@ -33,6 +33,7 @@ struct TomlTable {
 
 struct TomlFile {
   std::vector<TomlEntry> entries;          // of the top level
+  std::vector<TomlEntry> engine;           // of [engine]
   std::vector<TomlTable> sources, stores;  // in the order of the file
 };
 

@@ -3,7 +3,8 @@
 //   <folder>/data     PGDATA, brought there by BranchStorage; promoted at its first start
 //   <folder>/run      its unix socket, for the engine only (0700)
 //   <folder>/log      what the server said
-//   <folder>/compute.json  what it was started with; docs/format/engine.md
+//   <folder>/compute.json  what it was started with; docs/format/compute.md
+//   <folder>/source-config  the source's own configuration files, for reference only
 //
 // A compute outlives the engine: servers are started as daemons of their own, and an engine that
 // comes back finds them by their postmaster.pid and goes on. It is quarantined: nothing of the
@@ -39,12 +40,16 @@ struct ComputeSettings {
   double compute_units = 0.25;  // 1 unit: 4 GiB of memory, as at Neon; sizes buffers
 };
 
+// starting: also while it recovers, before the first start is done, and while it shuts down.
 enum class ComputeState { absent, stopped, starting, running };
 
 struct ComputeActivity {
   int clients = 0;                       // connections of others than the engine
-  std::optional<UtcTime> last_activity;  // newest state change of any of them
-  uint64_t database_bytes = 0;           // of all databases
+  std::optional<UtcTime> last_activity;  // newest state change of any of them; now, while one works
+  // Ever opened, as far as the server counts (not before PostgreSQL 14; anew after a crash): one
+  // that came and went between two looks shows as a change here and nowhere else.
+  uint64_t sessions = 0;
+  uint64_t database_bytes = 0;  // of all databases
 };
 
 struct ComputeRole {
@@ -64,14 +69,19 @@ class Compute {
   const ComputeSettings& settings() const { return settings_; }
   ComputeState state() const;
 
-  // The first start after BranchStorage::bring: recovers, promotes, quarantines (every login role
-  // gets a random password unless `passwords` has one for it), then opens to clients. Returns when
-  // it takes connections. A crash in its midst is gone on with by calling it again.
+  // The first start after BranchStorage::bring (into <folder>/data): recovers, promotes,
+  // quarantines (every login role gets a random password unless `passwords` has one for it), then
+  // opens to clients. Returns when it takes connections. A crash in its midst is gone on with by
+  // calling it again.
   void first_start(const BroughtFolder& brought, const std::map<std::string, Secret>& passwords,
                    const Run& run);
-  void start(const Run& run);  // any later start; harmless when it runs
-  void stop(const Run& run);   // clean (fast) shutdown; harmless when it is stopped
-  void remove();               // stops it without care and removes the folder
+  bool first_start_done() const;
+  // Any later start; harmless when it runs. Throws Error(invalid) before the first is done.
+  void start(const Run& run);
+  void stop(const Run& run);  // clean (fast) shutdown; harmless when it is stopped
+  // Stops it without care and removes the folder, in one step as far as a crash can tell: what is
+  // left in <folder>.removed goes with the next remove().
+  void remove();
 
   // For the engine, through the socket, as superuser.
   Conninfo admin_conninfo(const std::string& database = "postgres") const;
@@ -79,10 +89,12 @@ class Compute {
 
   std::vector<ComputeRole> roles() const;  // without pg_* and the engine's own
   void create_role(const std::string& name, const Secret& password, bool login);
+  // What it owns goes to the owner of the database it is in.
   void drop_role(const std::string& name);
   void set_password(const std::string& role, const Secret& password);
   std::vector<ComputeDatabase> databases() const;  // without templates
   void create_database(const std::string& name, const std::string& owner);
+  // Empty: stays. Renaming ends the database's sessions, dropping it does, too.
   void update_database(const std::string& name, const std::string& new_name,
                        const std::string& new_owner);
   void drop_database(const std::string& name);

@@ -6,13 +6,17 @@
 // drips bytes is cut off), idle connections, workers, and requests that wait for one (beyond that:
 // 503 with Retry-After). Slow clients cost a socket, never a worker.
 //
-// handle() is called by several threads at once. What it throws becomes the answer (api_errors.h).
+// The handler is called by several threads at once. What it throws becomes the answer
+// (api_errors.h), and every refusal has the API's JSON body, but for what libmicrohttpd refuses
+// itself: what is no HTTP at all, and headers far beyond the bound. One line is logged for each
+// request: method, route, status, time, client, request id; never a path, query, header or body.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,6 +30,8 @@ struct WebRequest {
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order
   std::map<std::string, std::string> headers;  // names in lower case; the last of a name
   std::string body;
+  std::string request_id;  // the client's X-Request-ID if it is one, else made here
+  std::string client;      // who it is, as admit() found out; for the log
 
   std::string header(const std::string& name) const;
   // The first value of this query parameter, or none.
@@ -37,9 +43,14 @@ struct WebResponse {
   std::string content_type = "application/json";
   std::string body;
   std::vector<std::pair<std::string, std::string>> headers;
+  std::string route;  // the pattern that matched, for the log: no ids, names or values
 };
 
 using WebHandler = std::function<WebResponse(const WebRequest&)>;
+
+// Called by the server's own thread once the headers are in, before any of the body is taken: what
+// it returns is the answer, and the body is not read. It must not block. May set `client`.
+using WebAdmission = std::function<std::optional<WebResponse>(WebRequest&)>;
 
 struct HttpServerSettings {
   std::string address = "127.0.0.1";
@@ -51,6 +62,8 @@ struct HttpServerSettings {
   size_t body_bytes_max = 1 << 20;
   int request_seconds_max = 20;
   int idle_seconds_max = 60;
+  size_t held_bytes_max = 256 << 20;  // bodies and answers, of all connections together
+  WebAdmission admit;                 // none: everyone
 };
 
 class HttpServer {

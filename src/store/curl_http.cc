@@ -245,7 +245,7 @@ class CurlClient final : public HttpClient {
     const std::string& method = request.method;
     if (method == "HEAD") {
       set(CURLOPT_NOBODY, 1L);
-    } else if (method == "PUT" || method == "POST") {
+    } else if (method == "PUT" || method == "POST" || !request.body.empty()) {
       set(CURLOPT_UPLOAD, 1L);
       set(CURLOPT_INFILESIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
       set(CURLOPT_CUSTOMREQUEST, method.c_str());

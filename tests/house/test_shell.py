@@ -7,8 +7,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("quickstart", "check", ".ci/run", "tools/install-dependencies", "tools/check-format",
-           "tools/prove-fresh-machine", "tests/support/install-s3rver",
-           "tests/support/postgres-from-suite")
+           "tools/prove-fresh-machine", "tests/support/install-neon",
+           "tests/support/install-s3rver", "tests/support/postgres-from-suite")
 
 
 def run(*args) -> subprocess.CompletedProcess:
@@ -29,7 +29,7 @@ class ShellScripts(unittest.TestCase):
         for args in (("tools/install-dependencies", "--for", "nothing"),
                      ("tools/install-dependencies", "--for"), ("tools/install-dependencies", "x"),
                      ("tools/check-format", "x"), ("quickstart", "--nonsense"),
-                     ("tests/support/install-s3rver",)):
+                     ("tests/support/install-neon",), ("tests/support/install-s3rver",)):
             with self.subTest(" ".join(args)):
                 done = run(ROOT / args[0], *args[1:])
                 self.assertEqual(done.returncode, 2, done.stdout + done.stderr)

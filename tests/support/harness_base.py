@@ -88,23 +88,31 @@ def free_port() -> int:
     Below the range the kernel hands out for outgoing connections, and reserved by a lock on a file, so
     neither a client nor a test file running beside this one takes it between stop and start.
     """
+    return free_ports(1)
+
+
+def free_ports(number: int) -> int:
+    """The first of so many ports in a row, each as `free_port` gives them."""
     folder = temp_root() / f"holdfast-test-ports-{os.geteuid()}"
     folder.mkdir(mode=0o755, exist_ok=True)
     for _ in range(500):
-        port = random.randrange(17000, 32000)
-        handle = open(folder / str(port), "w")
+        first = random.randrange(17000, 32000 - number)
+        handles = []
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            with socket.socket() as probe:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                probe.bind(("127.0.0.1", port))
+            for port in range(first, first + number):
+                handles.append(open(folder / str(port), "w"))
+                fcntl.flock(handles[-1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    probe.bind(("127.0.0.1", port))
         except OSError:
-            handle.close()
+            for handle in handles:
+                handle.close()
             continue
         with _lock:
-            _port_locks.append(handle)
-        return port
-    raise RuntimeError("no free port between 17000 and 32000")
+            _port_locks.extend(handles)
+        return first
+    raise RuntimeError(f"no {number} free ports between 17000 and 32000")
 
 
 def wait_until(condition, timeout: float = 30, what: str = "the condition"):

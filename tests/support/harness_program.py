@@ -83,10 +83,10 @@ class Spawned(subprocess.Popen):
 
     `.out()`, `.err()`: the text so far. `.wait_for(text)`: until one of them shows `text`.
     `.finish(timeout)`: the Result once it ends. `.stop(signal, timeout)`: signal it, then finish.
-    A process still there at exit is killed with its group.
+    A process still there at exit is killed with its group. login: as whom it runs, see Server.
     """
 
-    def __init__(self, args, env=None, stdin=None, cwd=None):
+    def __init__(self, args, env=None, stdin=None, cwd=None, login: dict | None = None):
         folder = temp_dir("hf-run-", 0o700)
         self._out, self._err = folder / "out", folder / "err"
         self._began = time.monotonic()
@@ -96,7 +96,7 @@ class Spawned(subprocess.Popen):
         with open(self._out, "wb") as out, open(self._err, "wb") as err, \
                 open(os.devnull if data is None else folder / "in", "rb") as source:
             super().__init__([str(a) for a in args], env=env, cwd=cwd, stdin=source, stdout=out,
-                             stderr=err, start_new_session=True)
+                             stderr=err, start_new_session=True, **(login or {}))
         at_exit(self.kill_group)
 
     def out(self) -> str:

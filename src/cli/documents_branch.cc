@@ -1,0 +1,130 @@
+#include "cli/documents_branch.h"
+
+#include <nlohmann/json.hpp>
+
+namespace holdfast {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string dump(const Json& document) {
+  return document.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
+
+Json text_or_null(const std::optional<std::string>& text) {
+  return text_or_null(text.value_or(""));
+}
+
+Json time_or_null(const std::optional<UtcTime>& time) {
+  return time ? Json(format_rfc3339(*time)) : Json(nullptr);
+}
+
+Json endpoint_json(const neon::Endpoint& endpoint) {
+  return {{"id", endpoint.id},
+          {"host", endpoint.host},
+          {"state", endpoint.current_state},
+          {"last_active", time_or_null(endpoint.last_active)}};
+}
+
+Json branch_json(const BranchView& view) {
+  const neon::Branch& branch = view.branch;
+  return {{"id", branch.id},
+          {"name", branch.name},
+          {"default", branch.is_default},
+          {"protected", branch.is_protected},
+          {"state", branch.current_state},
+          {"parent_id", text_or_null(branch.parent_id)},
+          {"parent", text_or_null(view.parent_name)},
+          {"parent_lsn", text_or_null(branch.parent_lsn)},
+          {"parent_timestamp", time_or_null(branch.parent_timestamp)},
+          {"created_at", format_rfc3339(branch.created_at)},
+          {"expires_at", time_or_null(branch.expires_at)},
+          {"logical_bytes", branch.logical_size ? Json(*branch.logical_size) : Json(nullptr)},
+          {"endpoint", view.endpoint ? endpoint_json(*view.endpoint) : Json(nullptr)}};
+}
+
+Json key_json(const ApiKey& key) {
+  return {{"id", key.id},
+          {"name", key.name},
+          {"created_at", format_rfc3339(key.created_at)},
+          {"last_used_at", time_or_null(key.last_used_at)}};
+}
+
+}  // namespace
+
+std::string branch_list_document(const std::string& project_id, const std::string& host,
+                                 const std::vector<BranchView>& branches) {
+  Json list = Json::array();
+  for (const BranchView& view : branches) list.push_back(branch_json(view));
+  return dump({{"project", project_id}, {"host", host}, {"branches", list}});
+}
+
+std::string branch_document(const BranchView& view) {
+  return dump({{"branch", branch_json(view)}});
+}
+
+std::string branch_restored_document(const BranchView& view, const std::string& kept_as) {
+  return dump({{"branch", branch_json(view)}, {"kept_as", kept_as}});
+}
+
+std::string branch_deleted_document(const neon::Branch& branch) {
+  return dump({{"deleted", {{"id", branch.id}, {"name", branch.name}}}});
+}
+
+std::string branch_url_document(const neon::Branch& branch, const std::string& role,
+                                const std::string& database, const Secret& url) {
+  return dump({{"branch", branch.name},
+               {"id", branch.id},
+               {"role", role},
+               {"database", database},
+               {"url", url.reveal()}});
+}
+
+std::string branch_window_document(const std::vector<WindowView>& windows,
+                                   int64_t retention_seconds,
+                                   const std::optional<neon::History>& history) {
+  Json list = Json::array();
+  for (const WindowView& window : windows)
+    list.push_back({{"from", format_rfc3339(window.from)},
+                    {"to", format_rfc3339(window.to)},
+                    {"from_lsn", text_or_null(window.from_lsn)},
+                    {"to_lsn", text_or_null(window.to_lsn)}});
+  Json document = {{"windows", list}, {"retention_seconds", retention_seconds}};
+  if (history)
+    document["receiving"] = {{"ok", history->receiving},
+                             {"trouble", text_or_null(history->trouble)},
+                             {"lag_bytes", history->lag_bytes},
+                             {"caught_up_at", time_or_null(history->caught_up_at)},
+                             {"gaps", history->gaps}};
+  return dump(document);
+}
+
+std::string serving_document(const std::string& url, const EngineSettings& settings) {
+  return dump({{"url", url},
+               {"source", settings.source.display()},
+               {"managed", settings.managed.has_value()},
+               {"storage_dir", settings.storage_folder},
+               {"work_dir", settings.work_folder}});
+}
+
+std::string key_added_document(const NewApiKey& key) {
+  Json document = key_json(key.key);
+  document["key"] = key.clear.reveal();
+  return dump(document);
+}
+
+std::string key_list_document(const std::vector<ApiKey>& keys) {
+  Json list = Json::array();
+  for (const ApiKey& key : keys) list.push_back(key_json(key));
+  return dump({{"keys", list}});
+}
+
+std::string key_revoked_document(const ApiKey& key) {
+  return dump({{"revoked", key_json(key)}});
+}
+
+}  // namespace holdfast

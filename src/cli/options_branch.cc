@@ -1,0 +1,66 @@
+#include "cli/option_groups.h"
+
+namespace holdfast {
+namespace {
+
+const char* const kBranchGroup = "Branches";
+
+std::vector<Option> api_options() {
+  using enum OptionKind;
+  return {
+      {"neon_api_host", "", "NEON_API_HOST", "neon_api_host", text, "URL",
+       "https://console.neon.tech/api/v2", 0, kBranchGroup,
+       "where the Neon API is, with its path: Neon's cloud, or an engine as "
+       "http://127.0.0.1:8474/api/v2; plain http only to this machine"},
+      {"neon_api_key", "", "NEON_API_KEY", "", secret, "KEY", "", 0, kBranchGroup,
+       "the API's key: one of Neon's, or of holdfast key add"},
+      {"neon_api_key_file", "", "NEON_API_KEY_FILE", "neon_api_key_file", text, "FILE", "", 0,
+       kBranchGroup, "a file that holds the API's key, instead of NEON_API_KEY"},
+      {"neon_project_id", "", "NEON_PROJECT_ID", "neon_project_id", text, "ID", "", 0, kBranchGroup,
+       "the project whose branches are meant; not needed if the key sees only one"},
+      {"neon_ca_file", "", "NEON_CA_FILE", "neon_ca_file", text, "FILE", "", 0, kBranchGroup,
+       "certificates to trust at the API instead of the system's"},
+  };
+}
+
+std::vector<Option> branch_command_options() {
+  using enum OptionKind;
+  return {
+      {"branch_parent", "--parent", "", "", text, "BRANCH", "", kBranch, kBranchGroup,
+       "create: the branch to start from; else the default one"},
+      {"branch_from", "--from", "", "", text, "BRANCH", "", kBranch, kBranchGroup,
+       "restore: the branch whose state is wanted; else the restored branch itself"},
+      {"branch_at", "--at", "", "", text, "TIME", "", kBranch, kBranchGroup,
+       "create, restore: the state at this instant, as 2026-11-10T14:30:00Z; the last commit at or "
+       "before it is there, the next is not"},
+      {"branch_lsn", "--lsn", "", "", text, "LSN", "", kBranch, kBranchGroup,
+       "create, restore: the state at this position in the WAL, as 0/16B3748"},
+      {"branch_no_compute", "--no-compute", "", "", flag, "", "", kBranch, kBranchGroup,
+       "create: only the record of it; branch start gives it a compute later"},
+      {"branch_expires_at", "--expires-at", "", "", text, "TIME", "", kBranch, kBranchGroup,
+       "create: when the branch is deleted by itself"},
+      {"branch_protected", "--protected", "", "", flag, "", "", kBranch, kBranchGroup,
+       "create: keep it from being deleted or restored over"},
+      {"branch_preserve", "--preserve-under-name", "", "", text, "NAME", "", kBranch, kBranchGroup,
+       "restore: the branch that keeps the old state; else <name>_old_<time>"},
+      {"branch_confirm", "--confirm", "", "", text, "NAME", "", kBranch, kBranchGroup,
+       "restore over the default branch, or delete a branch that holds a kept state: its name, "
+       "typed once more"},
+      {"branch_role", "--role", "", "", text, "NAME", "", kBranch | kPsql, kBranchGroup,
+       "the role to log in as; not needed if the branch shows only one"},
+      {"branch_database", "--database", "", "", text, "NAME", "", kBranch | kPsql, kBranchGroup,
+       "the database; not needed if the branch shows only one"},
+      {"branch_pooled", "--pooled", "", "", flag, "", "", kBranch | kPsql, kBranchGroup,
+       "through the connection pooler, where there is one (not for dumps)"},
+  };
+}
+
+}  // namespace
+
+std::vector<Option> branch_options() {
+  std::vector<Option> all = api_options();
+  for (Option& option : branch_command_options()) all.push_back(std::move(option));
+  return all;
+}
+
+}  // namespace holdfast

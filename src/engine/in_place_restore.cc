@@ -1,0 +1,185 @@
+#include "engine/in_place_restore.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <thread>
+
+namespace holdfast {
+namespace {
+
+// A source that is stopped waits for its receiver, so what is missing then is on its way to disk.
+constexpr double kReceiveSecondsMax = 60;
+constexpr std::chrono::milliseconds kReceivePoll{50};
+constexpr std::chrono::seconds kUndoPause{5};
+
+std::string parent_of(const std::string& path) {
+  return std::filesystem::path(path).parent_path().string();
+}
+
+void remove_folder(const std::string& folder) {
+  std::error_code failed;
+  std::filesystem::remove_all(folder, failed);
+  if (failed)
+    throw Error(ErrorCode::unavailable,
+                fmt::format("cannot remove {}: {}", folder, failed.message()));
+}
+
+void rename_folder(const std::string& from, const std::string& to) {
+  if (std::rename(from.c_str(), to.c_str()) != 0)
+    throw system_error(fmt::format("rename {} to {}", from, to), errno);
+  fsync_folder(parent_of(to));
+  if (parent_of(from) != parent_of(to)) fsync_folder(parent_of(from));
+}
+
+}  // namespace
+
+void InPlaceRestore::write(RestoreJournal& journal, RestoreStep next) {
+  journal.step = next;
+  auto lock = state_.lock();
+  Change change;
+  change.put(journal);
+  state_.apply(std::move(change));
+}
+
+RestoreJournal InPlaceRestore::run(RestoreJournal journal, const Run& run) {
+  if (journal.step == RestoreStep::undo) {
+    undo(journal, run);
+    throw Error(ErrorCode::unavailable,
+                "the source could not be restored in place and goes on in its old state");
+  }
+  try {
+    forward(journal, run);
+  } catch (const Error& error) {
+    if (journal.step == RestoreStep::recover) {
+      remove_folder(journal.new_folder);
+      throw;
+    }
+    write(journal, RestoreStep::undo);
+    undo(journal, run);
+    throw error.within("the source goes on in its old state");
+  }
+  return journal;
+}
+
+void InPlaceRestore::forward(RestoreJournal& journal, const Run& run) {
+  // From the moment that the source is stopped, stopping the engine does not stop this: it takes
+  // seconds, and the source is down.
+  const Run unstoppable{run.clock, run.log, run.progress, {}};
+  if (journal.step == RestoreStep::recover) {
+    recover(journal, run);
+    write(journal, RestoreStep::stop);
+  }
+  if (journal.step == RestoreStep::stop) {
+    stop(journal, unstoppable);
+    write(journal, RestoreStep::adopt);
+  }
+  if (journal.step == RestoreStep::adopt) {
+    source_.stop(unstoppable);  // a machine that came up again may have started it
+    storage_.pause();
+    did("paused");
+    storage_.adopt_timeline(journal.new_folder, journal.point);
+    did("adopted");
+    write(journal, RestoreStep::swap);
+  }
+  if (journal.step == RestoreStep::swap) {
+    storage_.pause();
+    if (file_exists(journal.data_folder) && file_exists(journal.new_folder))
+      source_.stop(unstoppable);
+    swap(journal);
+    write(journal, RestoreStep::start);
+  }
+  if (journal.step == RestoreStep::start) {
+    source_.start(unstoppable);
+    did("started");
+    storage_.resume();
+    did("resumed");
+    write(journal, RestoreStep::record);
+  }
+}
+
+void InPlaceRestore::recover(RestoreJournal& journal, const Run& run) {
+  source_.start(run);
+  source_.check_restorable();
+  if (journal.logins.empty()) {
+    journal.logins = source_.logins();
+    write(journal, RestoreStep::recover);
+  }
+  remove_folder(journal.new_folder);
+  did("cleared");
+  BroughtFolder brought = storage_.bring(journal.point, journal.new_folder, run);
+  did("brought");
+  source_.recover_aside(journal.new_folder, brought, journal.logins, run);
+  did("recovered");
+}
+
+void InPlaceRestore::stop(RestoreJournal& journal, const Run& run) {
+  source_.stop(run);
+  did("stopped");
+  Lsn last = source_.shutdown_checkpoint();
+  double deadline = run.clock.monotonic_seconds() + kReceiveSecondsMax;
+  for (;;) {
+    RestorePoint head = storage_.head(kMainLine);
+    if (head.record >= last) {
+      journal.old_end = head;
+      return;
+    }
+    if (run.clock.monotonic_seconds() > deadline)
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("WAL of the source was received to {} only, and it ends after {}",
+                              format_lsn(head.end), format_lsn(last)),
+                  "let the engine catch up with the source first");
+    std::this_thread::sleep_for(kReceivePoll);
+  }
+}
+
+// Which of the three folders are there says how far it got.
+void InPlaceRestore::swap(const RestoreJournal& journal) {
+  if (!file_exists(journal.kept_folder)) {
+    rename_folder(journal.data_folder, journal.kept_folder);
+    did("kept");
+  }
+  if (file_exists(journal.new_folder)) {
+    rename_folder(journal.new_folder, journal.data_folder);
+    did("swapped");
+  }
+}
+
+void InPlaceRestore::undo(RestoreJournal& journal, const Run& run) {
+  for (;;) {
+    try {
+      undo_once(journal, Run{run.clock, run.log, run.progress, {}});
+      return;
+    } catch (const Error& error) {
+      run.log.error(fmt::format("the source's old state cannot be put back yet: {}", error.what()));
+    }
+    auto until = std::chrono::steady_clock::now() + kUndoPause;
+    while (std::chrono::steady_clock::now() < until) {
+      run.check_stop();
+      std::this_thread::sleep_for(kReceivePoll);
+    }
+  }
+}
+
+void InPlaceRestore::undo_once(const RestoreJournal& journal, const Run& run) {
+  if (file_exists(journal.kept_folder)) {
+    if (file_exists(journal.data_folder)) {
+      source_.stop(run);
+      remove_folder(journal.new_folder);
+      rename_folder(journal.data_folder, journal.new_folder);
+      did("put aside");
+    }
+    rename_folder(journal.kept_folder, journal.data_folder);
+    did("put back");
+  }
+  source_.start(run);
+  did("old started");
+  storage_.resume();
+  remove_folder(journal.new_folder);
+  did("undone");
+}
+
+}  // namespace holdfast

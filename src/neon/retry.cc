@@ -1,0 +1,69 @@
+#include "neon/retry.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <random>
+
+#include "store/s3_xml.h"
+
+namespace holdfast::neon {
+namespace {
+
+class RealWaits final : public Waits {
+ public:
+  void wait(milliseconds time, const std::stop_token& stop) override {
+    std::mutex mutex;
+    std::condition_variable_any never;
+    std::unique_lock lock(mutex);
+    never.wait_for(lock, stop, time, [] { return false; });
+  }
+
+  milliseconds up_to(milliseconds most) override {
+    thread_local std::minstd_rand generator{std::random_device{}()};
+    return milliseconds(
+        std::uniform_int_distribution<milliseconds::rep>(0, most.count())(generator));
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Waits> make_real_waits() {
+  return std::make_unique<RealWaits>();
+}
+
+milliseconds backoff_most(int done) {
+  int doublings = std::clamp(done - 1, 0, 16);
+  return std::min(kBackoffBase * (1 << doublings), kBackoffMax);
+}
+
+milliseconds retry_after(const HttpResponse& response, UtcTime now) {
+  std::string text = response.header("retry-after");
+  int64_t seconds = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  if (!text.empty() && error == std::errc() && end == text.data() + text.size())
+    return std::chrono::seconds(std::clamp<int64_t>(seconds, 0, 86400));
+  if (std::optional<UtcTime> at = parse_http_time(text))
+    return std::clamp<milliseconds>(*at - now, milliseconds(0), std::chrono::hours(24));
+  return milliseconds(0);
+}
+
+RateLimit::RateLimit(double per_second, double burst, const Clock& clock)
+    : per_second_(per_second),
+      burst_(burst),
+      clock_(clock),
+      left_(burst),
+      at_(clock.monotonic_seconds()) {}
+
+milliseconds RateLimit::take() {
+  double now = clock_.monotonic_seconds();
+  left_ = std::min(burst_, left_ + (now - at_) * per_second_);
+  at_ = now;
+  left_ -= 1;  // below zero: the bucket owes requests to those who wait
+  if (left_ >= 0) return milliseconds(0);
+  return milliseconds(static_cast<int64_t>(std::ceil(-left_ / per_second_ * 1000)));
+}
+
+}  // namespace holdfast::neon

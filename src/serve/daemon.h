@@ -1,0 +1,26 @@
+// `holdfast serve`: the engine, its API and the keys in one process, until it is told to stop.
+// PostgreSQL does not run as root, and so neither does this.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/run.h"
+#include "engine/engine.h"
+#include "serve/http_server.h"
+
+namespace holdfast {
+
+struct DaemonSettings {
+  EngineSettings engine;
+  std::string listen = "127.0.0.1:8474";  // of the API; port 0: any free one
+  HttpServerSettings http;                // its bounds; address, port and admission are set here
+};
+
+// Calls `ready` with the API's URL (http://127.0.0.1:8474/api/v2) once it can be called. Returns
+// when `run.stop` is requested and everything has been stopped; computes go on.
+// Throws Error(denied) for root, and what the engine and the server throw when they start.
+void run_daemon(const DaemonSettings& settings, const Run& run,
+                const std::function<void(const std::string& url)>& ready);
+
+}  // namespace holdfast
