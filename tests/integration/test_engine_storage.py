@@ -435,7 +435,7 @@ class Trouble(StorageTest):
     def test_full_disk(self):
         source = self.server()
         folder = own_folder()
-        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=90m,mode=0700", "tmpfs", folder],
+        mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=0700", "tmpfs", folder],
                                  capture_output=True) if os.geteuid() == 0 else None
         if mounted is None or mounted.returncode != 0:
             self.skipTest("no small file system can be mounted here")
