@@ -271,4 +271,19 @@ void WalTimeline::scan(uint64_t segment, const Visit& visit) const {
   }
 }
 
+const std::vector<WalNeed>& WalTimeline::needs_in(uint64_t segment) const {
+  const WalSegment& known = segments_.at(segment);
+  if (known.entry.flags == 0 || known.needs_of == known.entry.records) return known.needs;
+  known.needs.clear();
+  scan(segment, [&](const WalRecord& record, int major) {
+    WalEvent event = decode_wal_record(record, major);
+    if (std::holds_alternative<WalParameters>(event) ||
+        std::holds_alternative<WalTablespaceCreated>(event))
+      known.needs.push_back({record.start, record.end, std::move(event)});
+    return true;
+  });
+  known.needs_of = known.entry.records;
+  return known.needs;
+}
+
 }  // namespace holdfast

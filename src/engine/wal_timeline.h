@@ -23,11 +23,20 @@
 
 namespace holdfast {
 
+// A record that matters to what recovery needs: a change of parameters, a new tablespace.
+struct WalNeed {
+  Lsn start, end;
+  WalEvent event;
+};
+
 struct WalSegment {
   WalIndexEntry entry;
   bool settled = false;
   bool indexed = false;         // is in the index file
   std::optional<WalStop> stop;  // why an open one goes no further
+  // What needs_in() has found among the first `needs_of` records: asked for again and again.
+  mutable std::vector<WalNeed> needs;
+  mutable uint64_t needs_of = 0;
 };
 
 class WalTimeline {
@@ -48,6 +57,8 @@ class WalTimeline {
   // Throws Error(corrupt) if they are not what they were when they were verified.
   using Visit = std::function<bool(const WalRecord& record, int major)>;
   void scan(uint64_t segment, const Visit& visit) const;
+
+  const std::vector<WalNeed>& needs_in(uint64_t segment) const;
 
  private:
   struct Pass;
