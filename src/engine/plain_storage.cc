@@ -89,7 +89,7 @@ class PlainStorage::Parts {
   TimedPoint at_time_within(const RestorePoint& limit, UtcTime time);
   void wait_for_wal(const BackupRange& range, const Run& run);
   void wait_for_receiver(const Run& run);
-  SnapshotDocument choose_snapshot(BringOrder& order, const RestorePoint& point);
+  StoredSnapshot choose_snapshot(BringOrder& order, const RestorePoint& point);
   std::vector<std::string> histories_for(const BringOrder& order) const;
 
   const PlainStorageSettings settings_;
@@ -208,7 +208,7 @@ void PlainStorage::Parts::wait_for_wal(const BackupRange& range, const Run& run)
 SnapshotInfo PlainStorage::Parts::take_snapshot(const Run& run) {
   std::lock_guard lock(snapshot_mutex_);
   wait_for_receiver(run);
-  SnapshotDocument record = take_base_backup(
+  StoredSnapshot record = take_base_backup(
       {settings_.source, settings_.tools, link_.slot() + "_snapshot"}, link_, catalog_,
       record_.get().system_identifier, [&](const BackupRange& range) { wait_for_wal(range, run); },
       run);
@@ -305,8 +305,7 @@ RestorePoint PlainStorage::Parts::at_time(const std::string& line, UtcTime time)
 }
 
 // The nearest one from which every byte up to the point is there and can be replayed.
-SnapshotDocument PlainStorage::Parts::choose_snapshot(BringOrder& order,
-                                                      const RestorePoint& point) {
+StoredSnapshot PlainStorage::Parts::choose_snapshot(BringOrder& order, const RestorePoint& point) {
   Lineage main = main_lineage(order.path);
   std::string why = "no snapshot lies before it";
   for (const SnapshotInfo& each : snapshots_before(main, catalog_.list(), main.back().to)) {

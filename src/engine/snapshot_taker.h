@@ -27,9 +27,9 @@ struct SnapshotSource {
 };
 
 // `wait_for_wal(timeline, start, end)` returns when all of that was received and verified.
-SnapshotDocument take_base_backup(const SnapshotSource& source, SourceLink& link,
-                                  SnapshotCatalog& catalog, uint64_t system_identifier,
-                                  const std::function<void(const BackupRange&)>& wait_for_wal,
-                                  const Run& run);
+StoredSnapshot take_base_backup(const SnapshotSource& source, SourceLink& link,
+                                SnapshotCatalog& catalog, uint64_t system_identifier,
+                                const std::function<void(const BackupRange&)>& wait_for_wal,
+                                const Run& run);
 
 }  // namespace holdfast

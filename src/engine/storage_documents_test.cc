@@ -37,14 +37,14 @@ TEST(StorageDocuments, TheStorageComesBack) {
 }
 
 TEST(StorageDocuments, ASnapshotComesBack) {
-  SnapshotDocument document;
+  StoredSnapshot document;
   document.info = {"snap-calm-lake-00000001", "main", 1, {100}, {200}, at(1), at(2), 3, 150018};
   document.settings = {{"max_connections", "100"}, {"search_path", "caf\xC3\xA9"}};
   document.tablespaces = {{16384, "/srv/space"}};
   document.extensions = {{"postgres", "plpgsql", "1.0"}};
   document.collations = {{"libc", "2.36"}};
   document.verified = true;
-  SnapshotDocument read = parse_snapshot_json(snapshot_json(document));
+  StoredSnapshot read = parse_snapshot_json(snapshot_json(document));
   EXPECT_EQ(read.info.id, document.info.id);
   EXPECT_EQ(read.info.end, document.info.end);
   EXPECT_EQ(read.info.ended_at, at(2));
