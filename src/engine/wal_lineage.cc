@@ -5,7 +5,7 @@
 namespace holdfast {
 namespace {
 
-using Segments = std::map<uint64_t, WalSegment>;
+using Segments = std::map<uint64_t, IndexedSegment>;
 
 // Calls `visit(number, entry)` for the segments of `piece` in which records begin, from the last
 // one that can hold a record that ends at or before `end` backwards, until it returns true.

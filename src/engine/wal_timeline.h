@@ -29,7 +29,7 @@ struct WalNeed {
   WalEvent event;
 };
 
-struct WalSegment {
+struct IndexedSegment {
   WalIndexEntry entry;
   bool settled = false;
   bool indexed = false;         // is in the index file
@@ -51,7 +51,7 @@ class WalTimeline {
   Timeline timeline() const { return header_.timeline; }
   uint32_t segment_bytes() const { return header_.segment_bytes; }
   const std::vector<WalStretch>& stretches() const { return stretches_; }
-  const std::map<uint64_t, WalSegment>& segments() const { return segments_; }
+  const std::map<uint64_t, IndexedSegment>& segments() const { return segments_; }
 
   // Hands out the verified records that begin in a segment, in order, until `visit` returns false.
   // Throws Error(corrupt) if they are not what they were when they were verified.
@@ -71,7 +71,7 @@ class WalTimeline {
   void write_index(WalRefresh& done);
   void find_stretches();
   void end_stretch(uint64_t segment);
-  bool linked(const WalSegment& before, const WalSegment& segment, Lsn last_record) const;
+  bool linked(const IndexedSegment& before, const IndexedSegment& segment, Lsn last_record) const;
   Lsn last_record_before(uint64_t segment) const;
   uint64_t segment_of(Lsn lsn) const { return lsn.value / header_.segment_bytes; }
 
@@ -79,7 +79,7 @@ class WalTimeline {
   WalIndexFile index_;
   bool index_loaded_ = false;
   WalSegmentFiles files_;
-  std::map<uint64_t, WalSegment> segments_;
+  std::map<uint64_t, IndexedSegment> segments_;
   std::vector<WalStretch> stretches_;
 };
 
