@@ -201,8 +201,8 @@ TEST(ServerConfig, ClientsGetInByTlsAndScramOnly) {
                    "hostssl all all ::1/128 scram-sha-256"}));
   EXPECT_EQ(rules("0.0.0.0", true),
             Lines({"local all all trust", "hostssl all all all scram-sha-256"}));
-  EXPECT_FALSE(listens_on_loopback("128.0.0.1"));
-  EXPECT_FALSE(listens_on_loopback("*"));
+  EXPECT_FALSE(is_loopback("128.0.0.1"));
+  EXPECT_FALSE(is_loopback("*"));
 }
 
 }  // namespace
