@@ -1,7 +1,7 @@
-// Fuzzes the reading of WAL: two bytes of choices, then WAL from the border of a segment of 1 MiB.
-// Checksums are made right in half of the runs, the only way past them to what records say.
-// Whatever the bytes: it ends, records lie one behind the other, a record's parts are decoded or
-// refused, and bytes fed in pieces say what bytes fed at once say.
+// Fuzzes the reading of WAL: a byte of choices, one for the cuts, then WAL from the border of a
+// segment of 1 MiB. Checksums are made right in half of the runs, the only way past them to what
+// records say. Whatever the bytes: it ends, records lie one behind the other, a record's parts are
+// decoded or refused, and bytes fed in pieces say what bytes fed at once say.
 #include <algorithm>
 #include <cstdint>
 #include <string>

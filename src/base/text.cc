@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -125,6 +126,12 @@ std::string printable(std::string_view text, size_t bytes_max) {
     text.remove_prefix(std::max<size_t>(length, 1));
   }
   return out;
+}
+
+bool is_loopback(const std::string& host) {
+  in_addr v4{};
+  if (::inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
+  return host == "::1" || host == "[::1]" || host == "localhost";
 }
 
 }  // namespace holdfast

@@ -66,7 +66,7 @@ void bring_tablespaces(const BringOrder& order, const SnapshotCatalog& catalog,
 }
 
 // A setting as it was on the source, or `otherwise`.
-int setting_of(const SnapshotRecord& snapshot, const std::string& name, int otherwise) {
+int setting_of(const StoredSnapshot& snapshot, const std::string& name, int otherwise) {
   auto found = snapshot.settings.find(name);
   if (found == snapshot.settings.end()) return otherwise;
   const std::string& text = found->second;

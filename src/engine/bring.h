@@ -26,7 +26,7 @@ struct BringOrder {
   WalNeeds needs;              // of the WAL that will be replayed
   // History files that the script shows; see restore_script.h.
   std::vector<std::string> histories;
-  SnapshotRecord snapshot;
+  StoredSnapshot snapshot;
   int copy_jobs = 0;
 };
 

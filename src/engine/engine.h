@@ -6,6 +6,17 @@
 // answers with operations in flight, and a thread of the engine carries them out; after a crash
 // they are gone on with. Two operations on one branch never run at once: they queue.
 //
+// `main` is the source itself: its branch is there from the start, has the source's own server as
+// its endpoint, and cannot be deleted. The *default* branch is at first `main`, and otherwise only
+// a mark: the parent of a branch that names none, the branch of a connection string that names
+// none, and protected from deletion and expiry. Marking another branch moves no data, and the
+// source goes on being `main`: in-place restore is always a restore of `main`, whichever branch is
+// the default.
+//
+// Connecting: there is no proxy, so a suspended compute is not woken by a client. It is woken by
+// whoever asks how to connect (reveal_password, connection_uri). A read_only endpoint shows its
+// branch as it was when the endpoint was started; starting it again shows the present.
+//
 // Thread-safe. Errors, and the HTTP status that each becomes: not_found 404, exists 409 ("branch
 // already exists"), invalid 400, unsupported and violated 422 (a message that begins with CAPITALS
 // and a colon carries the API's code: "BRANCHES_LIMIT_EXCEEDED: …"), busy 423, unavailable 503,

@@ -53,14 +53,19 @@ RestoreJournal InPlaceRestore::run(RestoreJournal journal, const Run& run) {
   }
   try {
     forward(journal, run);
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
+    const std::string why = error.what();
     if (journal.step == RestoreStep::recover) {
       remove_folder(journal.new_folder);
       throw;
     }
-    write(journal, RestoreStep::undo);
+    try {
+      write(journal, RestoreStep::undo);
+    } catch (const Error&) {
+      journal.step = RestoreStep::undo;  // a full disk, say: the source is more urgent
+    }
     undo(journal, run);
-    throw error.within("the source goes on in its old state");
+    throw Error(ErrorCode::unavailable, "the source goes on in its old state: " + why);
   }
   return journal;
 }

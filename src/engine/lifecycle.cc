@@ -220,22 +220,22 @@ EngineCore::Effects EngineCore::do_suspend(const OperationRecord& operation, con
     if (operation.argument("erase") == "yes" && endpoint.shown.type == "read_only")
       compute->remove();
   }
-  return [this, id = endpoint.shown.id,
-          erase = operation.argument("erase") == "yes"](Change& change) {
-    UtcTime now = clock_.now();
-    auto found = state_->tables().endpoints.find(id);
-    if (found == state_->tables().endpoints.end()) return;
-    EndpointRecord stopped = found->second;
-    end_active(state_->tables(), stopped, now, change);
-    if (erase) {
-      change.erase(RecordKind::endpoint, id);
-      return;
-    }
-    stopped.shown.current_state = "idle";
-    stopped.shown.suspended_at = stopped.shown.updated_at = now;
-    if (stopped.shown.pending_state == "idle") stopped.shown.pending_state.reset();
-    change.put(std::move(stopped));
-  };
+  return
+      [this, id = endpoint.shown.id, erase = operation.argument("erase") == "yes"](Change& change) {
+        UtcTime now = clock_.now();
+        auto found = state_->tables().endpoints.find(id);
+        if (found == state_->tables().endpoints.end()) return;
+        EndpointRecord stopped = found->second;
+        end_active(state_->tables(), stopped, now, change);
+        if (erase) {
+          change.erase(RecordKind::endpoint, id);
+          return;
+        }
+        stopped.shown.current_state = "idle";
+        stopped.shown.suspended_at = stopped.shown.updated_at = now;
+        if (stopped.shown.pending_state == "idle") stopped.shown.pending_state.reset();
+        change.put(std::move(stopped));
+      };
 }
 
 // A line that nothing needs any more, and with it, where one is named, its deleted branch.

@@ -10,6 +10,8 @@
 namespace holdfast {
 namespace {
 
+constexpr std::chrono::seconds kStuckPause{1};
+
 bool share(const std::vector<std::string>& queues, const std::set<std::string>& taken) {
   return std::any_of(queues.begin(), queues.end(),
                      [&](const std::string& queue) { return taken.contains(queue); });
@@ -120,7 +122,7 @@ std::vector<neon::Operation> OperationQueue::wait(const std::vector<neon::Operat
   // One that is gone was trimmed, long after it had ended.
   auto ended = [&](const neon::Operation& operation) {
     const OperationRecord* now = state_.tables().operation(operation.id);
-    return !now || now->shown.ended();
+    return !now || now->shown.ended() || stuck_.contains(now->sequence);
   };
   changed_.wait_for(lock, at_most, [&] {
     return stopping_ || std::all_of(operations.begin(), operations.end(), ended);
@@ -137,7 +139,9 @@ const OperationRecord* OperationQueue::next() const {
   std::set<std::string> taken;  // by earlier ones
   for (int64_t sequence : state_.tables().open_operations) {
     const OperationRecord& operation = state_.tables().operations.at(sequence);
-    bool waits = !running_.contains(sequence) && !stuck_.contains(sequence);
+    auto stuck = stuck_.find(sequence);
+    bool waits = !running_.contains(sequence) &&
+                 (stuck == stuck_.end() || stuck->second <= std::chrono::steady_clock::now());
     if (waits && !share(operation.queues, taken)) return &operation;
     taken.insert(operation.queues.begin(), operation.queues.end());
   }
@@ -149,18 +153,22 @@ void OperationQueue::work_on(std::stop_token) {
   while (!stopping_) {
     const OperationRecord* operation = next();
     if (!operation) {
-      changed_.wait(lock);
+      if (stuck_.empty())
+        changed_.wait(lock);
+      else
+        changed_.wait_for(lock, kStuckPause);
       continue;
     }
     int64_t sequence = operation->sequence;
+    stuck_.erase(sequence);
     auto stop = running_.emplace(sequence, std::stop_source()).first->second.get_token();
     try {
       carry_out(lock, sequence, stop);
-    } catch (const std::exception& error) {
-      // The state cannot be written. What the operation did is found again by the next engine.
+    } catch (...) {
+      // The state cannot be written. The operation is done again, and finds what was done already.
       if (!lock.owns_lock()) lock.lock();
-      stuck_.insert(sequence);
-      log_.error(fmt::format("operation {}: {}", sequence, error.what()));
+      stuck_[sequence] = std::chrono::steady_clock::now() + kStuckPause;
+      log_.error(fmt::format("the state of operation {} cannot be written", sequence));
     }
     running_.erase(sequence);
     cancelled_.erase(sequence);

@@ -69,9 +69,10 @@ class OperationQueue {
 
   // Cancels what waits for this branch and asks what runs for it to stop. With the lock held.
   void cancel(const std::string& branch_id, Change& change);
-  // Of those that have not ended, with the lock held.
+  // Those that have not ended, with the lock held.
   std::vector<neon::Operation> open(const std::string& queue) const;
 
+  // Until they have ended, or are held up because nothing can be written.
   std::vector<neon::Operation> wait(const std::vector<neon::Operation>& operations,
                                     std::chrono::milliseconds at_most);
 
@@ -91,7 +92,8 @@ class OperationQueue {
   std::condition_variable_any changed_;          // with the state's lock
   std::map<int64_t, std::stop_source> running_;  // guarded by it
   std::set<int64_t> cancelled_;                  // likewise
-  std::set<int64_t> stuck_;  // whose end could not be written; tried again by the next engine
+  // Whose begin or end could not be written; when they are tried again.
+  std::map<int64_t, std::chrono::steady_clock::time_point> stuck_;
   bool stopping_ = false;
   std::vector<std::jthread> workers_;
 };

@@ -88,8 +88,8 @@ std::string restore_script(const RestoreScript& script) {
                         path.substr(path.rfind('/') + 1), shell_word(path));
   text += "  *.history) exit 1 ;;\n";
   for (const RestoreScript::Segments& each : script.segments)
-    text += fmt::format("  {:08X}{})\n    segment{}\n    ;;\n", each.timeline,
-                        std::string(16, '?'), words(each.folders));
+    text += fmt::format("  {:08X}{})\n    segment{}\n    ;;\n", each.timeline, std::string(16, '?'),
+                        words(each.folders));
   return text + kTail;
 }
 

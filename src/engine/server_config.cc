@@ -99,11 +99,6 @@ class Writer {
 
 }  // namespace
 
-bool is_loopback(const std::string& listen_address) {
-  return listen_address == "localhost" || listen_address == "::1" ||
-         listen_address.starts_with("127.");
-}
-
 std::string postgresql_conf(const ServerPlan& plan) {
   const std::vector<Setting> quarantine = quarantine_settings(plan);
   auto is_ours = [&](const std::string& name) {

@@ -22,6 +22,4 @@ std::vector<std::string> quarantine_arguments(const ServerPlan& plan);
 // only; where the server listens on the loopback interface, from there only.
 std::string pg_hba_conf(const std::string& listen_address, bool open);
 
-bool is_loopback(const std::string& listen_address);
-
 }  // namespace holdfast

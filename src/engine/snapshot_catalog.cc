@@ -52,7 +52,7 @@ SnapshotCatalog::SnapshotCatalog(const std::string& storage_folder, Log& log)
       continue;
     }
     try {
-      SnapshotRecord record =
+      StoredSnapshot record =
           parse_snapshot_json(read_file(folder(name) + "/snapshot.json", kStorageJsonBytesMax));
       if (record.info.id != name) throw Error(ErrorCode::corrupt, "it is of another snapshot");
       records_[name] = std::move(record);
@@ -72,7 +72,7 @@ std::vector<SnapshotInfo> SnapshotCatalog::list() const {
   return found;
 }
 
-SnapshotRecord SnapshotCatalog::get(const std::string& id) const {
+StoredSnapshot SnapshotCatalog::get(const std::string& id) const {
   std::lock_guard lock(mutex_);
   auto found = records_.find(id);
   if (found == records_.end())
@@ -93,7 +93,7 @@ std::string SnapshotCatalog::new_id() const {
                      kNouns[number(2, 2) % kNouns.size()], number(4, 8) % 100'000'000);
 }
 
-void SnapshotCatalog::add(const SnapshotRecord& record) {
+void SnapshotCatalog::add(const StoredSnapshot& record) {
   const std::string& id = record.info.id;
   write_file_atomic(partial_folder(id) + "/snapshot.json", snapshot_json(record));
   rename_folder(partial_folder(id), folder(id));

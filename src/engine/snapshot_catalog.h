@@ -24,7 +24,7 @@ class SnapshotCatalog {
   SnapshotCatalog(const std::string& storage_folder, Log& log);
 
   std::vector<SnapshotInfo> list() const;  // oldest first
-  SnapshotRecord get(const std::string& id) const;
+  StoredSnapshot get(const std::string& id) const;
 
   std::string data_folder(const std::string& id) const { return folder(id) + "/data"; }
   std::string tablespace_folder(const std::string& id, uint32_t oid) const;
@@ -33,7 +33,7 @@ class SnapshotCatalog {
   std::string new_id() const;
   std::string partial_folder(const std::string& id) const { return folder(id) + ".partial"; }
   // Writes its description and gives it its name: from then on it is one.
-  void add(const SnapshotRecord& record);
+  void add(const StoredSnapshot& record);
   void discard(const std::string& id);  // the unfinished one
 
   void remove(const std::string& id);
@@ -56,7 +56,7 @@ class SnapshotCatalog {
   const std::string folder_;
   Log& log_;
   mutable std::mutex mutex_;
-  std::map<std::string, SnapshotRecord> records_;
+  std::map<std::string, StoredSnapshot> records_;
   std::map<std::string, int> leases_;
 };
 

@@ -113,12 +113,12 @@ void sync_all(const std::string& folder) {
 
 }  // namespace
 
-SnapshotRecord take_base_backup(const SnapshotSource& source, SourceLink& link,
+StoredSnapshot take_base_backup(const SnapshotSource& source, SourceLink& link,
                                 SnapshotCatalog& catalog, uint64_t system_identifier,
                                 const std::function<void(const BackupRange&)>& wait_for_wal,
                                 const Run& run) {
   run.progress.phase("taking a snapshot");
-  SnapshotRecord record = link.describe();
+  StoredSnapshot record = link.describe();
   if (record.system_identifier != system_identifier)
     throw Error(ErrorCode::invalid, "the source is another cluster than the one received from");
   SnapshotInfo& info = record.info;

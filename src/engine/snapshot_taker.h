@@ -27,7 +27,7 @@ struct SnapshotSource {
 };
 
 // `wait_for_wal(timeline, start, end)` returns when all of that was received and verified.
-SnapshotRecord take_base_backup(const SnapshotSource& source, SourceLink& link,
+StoredSnapshot take_base_backup(const SnapshotSource& source, SourceLink& link,
                                 SnapshotCatalog& catalog, uint64_t system_identifier,
                                 const std::function<void(const BackupRange&)>& wait_for_wal,
                                 const Run& run);

@@ -170,8 +170,8 @@ std::vector<SnapshotTablespace> SourceLink::tablespaces() {
   });
 }
 
-SnapshotRecord SourceLink::describe() {
-  SnapshotRecord record;
+StoredSnapshot SourceLink::describe() {
+  StoredSnapshot record;
   record.tablespaces = tablespaces();
   with_sql([&](Connection& sql) {
     record.info.server_version = sql.server_version();

@@ -62,7 +62,7 @@ class SourceLink {
 
   UtcTime clock();
   // Settings, extensions of this database, collations' versions, tablespaces, version.
-  SnapshotRecord describe();
+  StoredSnapshot describe();
   std::vector<SnapshotTablespace> tablespaces();
 
   const std::string& slot() const { return slot_; }

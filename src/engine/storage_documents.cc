@@ -166,7 +166,7 @@ StorageRecord parse_storage_json(std::string_view text) {
   return record;
 }
 
-std::string snapshot_json(const SnapshotRecord& record) {
+std::string snapshot_json(const StoredSnapshot& record) {
   Json tablespaces = Json::array(), extensions = Json::array(), collations = Json::array();
   for (const SnapshotTablespace& each : record.tablespaces)
     tablespaces.push_back({{"oid", each.oid}, {"path", each.path}});
@@ -197,10 +197,10 @@ std::string snapshot_json(const SnapshotRecord& record) {
                  {"settings", record.settings.empty() ? Json::object() : Json(record.settings)}});
 }
 
-SnapshotRecord parse_snapshot_json(std::string_view text) {
+StoredSnapshot parse_snapshot_json(std::string_view text) {
   Json document = parse_document(text, kSnapshotFormat);
   Reader fields(document, "");
-  SnapshotRecord record;
+  StoredSnapshot record;
   SnapshotInfo& info = record.info;
   info.id = fields.text("id");
   info.line = fields.text("line");

@@ -55,7 +55,7 @@ struct SnapshotCollation {
 };
 
 // What there is to know of a snapshot: snapshot.json.
-struct SnapshotRecord {
+struct StoredSnapshot {
   SnapshotInfo info;
   uint64_t system_identifier = 0;
   std::string server;     // version(): with the operating system and the compiler
@@ -70,8 +70,8 @@ struct SnapshotRecord {
 std::string storage_json(const StorageRecord& record);
 StorageRecord parse_storage_json(std::string_view text);
 
-std::string snapshot_json(const SnapshotRecord& record);
-SnapshotRecord parse_snapshot_json(std::string_view text);
+std::string snapshot_json(const StoredSnapshot& record);
+StoredSnapshot parse_snapshot_json(std::string_view text);
 
 inline constexpr size_t kStorageJsonBytesMax = 4 << 20;
 inline constexpr size_t kManifestTailBytes = 64 << 10;

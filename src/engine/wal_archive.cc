@@ -264,7 +264,7 @@ WalTimePoint WalArchive::at_time(const Lineage& lineage, WalTime time) const {
   WalPieces pieces = state_->pieces(lineage);
   auto commit = first_commit_after(pieces, time);
   if (!commit) return {state_->head(pieces), false};
-  if (auto point = last_record_until(pieces, commit->record)) return {*point, true};
+  if (commit->before) return {*commit->before, true};
   // The first record of all is too late already. With a given start, that is the point.
   if (lineage.front().from.value == 0)
     throw outside("the first record that is there is later than the instant");

@@ -5,7 +5,7 @@
 namespace holdfast {
 namespace {
 
-using Segments = std::map<uint64_t, WalSegment>;
+using Segments = std::map<uint64_t, IndexedSegment>;
 
 // Calls `visit(number, entry)` for the segments of `piece` in which records begin, from the last
 // one that can hold a record that ends at or before `end` backwards, until it returns true.
@@ -23,6 +23,13 @@ bool backwards(const WalPiece& piece, Lsn end, const Visit& visit) {
   return false;
 }
 
+std::optional<WalTime> commit_time(const WalRecord& record, int major) {
+  WalEvent event = decode_wal_record(record, major);
+  auto* ended = std::get_if<WalTransactionEnd>(&event);
+  if (ended == nullptr || !ended->committed) return std::nullopt;
+  return ended->time;
+}
+
 std::optional<WalTime> last_commit_until(const WalPieces& pieces, size_t last, Lsn end) {
   std::optional<WalTime> found;
   for (size_t i = last + 1; i-- > 0; end = pieces[i].from) {
@@ -37,9 +44,7 @@ std::optional<WalTime> last_commit_until(const WalPieces& pieces, size_t last, L
       piece.wal->scan(number, [&](const WalRecord& record, int major) {
         if (record.end > to) return false;
         if (!piece.holds(record)) return true;
-        WalEvent event = decode_wal_record(record, major);
-        auto* ended = std::get_if<WalTransactionEnd>(&event);
-        if (ended != nullptr && ended->committed) found = ended->time;
+        if (auto time = commit_time(record, major)) found = time;
         return true;
       });
       return found.has_value();
@@ -69,21 +74,23 @@ std::optional<WalPoint> last_record_until(const WalPieces& pieces, Lsn end) {
       if (entry.last_end <= to && entry.last_record >= piece.first()) {
         point.record = entry.last_record;
         point.end = entry.last_end;
+        if (entry.commits > 0 && entry.last_commit_record >= piece.first())
+          point.commit_time = entry.last_commit;
         return true;
       }
-      piece.wal->scan(number, [&](const WalRecord& record, int) {
+      piece.wal->scan(number, [&](const WalRecord& record, int major) {
         if (record.end > to) return false;
-        if (piece.holds(record)) {
-          point.record = record.start;
-          point.end = record.end;
-        }
+        if (!piece.holds(record)) return true;
+        point.record = record.start;
+        point.end = record.end;
+        if (auto time = commit_time(record, major)) point.commit_time = time;
         return true;
       });
       return point.end.value != 0;
     });
     if (!done) continue;
     point.timeline = piece.wal->timeline();
-    point.commit_time = last_commit_until(pieces, i, point.end);
+    if (!point.commit_time) point.commit_time = last_commit_until(pieces, i, point.end);
     return point;
   }
   return std::nullopt;
@@ -99,16 +106,27 @@ std::optional<WalCommit> first_commit_after(const WalPieces& pieces, WalTime tim
       const WalIndexEntry& entry = at->second.entry;
       if (entry.commits == 0 || entry.greatest_commit <= time) continue;
       std::optional<WalCommit> found;
+      WalPoint before;
+      before.timeline = piece.wal->timeline();
       piece.wal->scan(at->first, [&](const WalRecord& record, int major) {
         if (record.end > piece.to) return false;
         if (!piece.holds(record)) return true;
-        WalEvent event = decode_wal_record(record, major);
-        auto* ended = std::get_if<WalTransactionEnd>(&event);
-        if (ended != nullptr && ended->committed && ended->time > time)
-          found = WalCommit{piece.wal->timeline(), record.start, record.prev};
-        return !found;
+        auto committed_at = commit_time(record, major);
+        if (committed_at > time) {
+          found = WalCommit{record.start, record.prev, {}};
+          return false;
+        }
+        before.record = record.start;
+        before.end = record.end;
+        if (committed_at) before.commit_time = committed_at;
+        return true;
       });
-      if (found) return found;
+      if (!found) continue;
+      if (before.commit_time)
+        found->before = before;  // all that there is to know was in this segment
+      else
+        found->before = last_record_until(pieces, found->record);
+      return found;
     }
   }
   return std::nullopt;
@@ -122,20 +140,16 @@ WalNeeds needs_of(const WalPieces& pieces) {
     const Segments& segments = piece.wal->segments();
     auto end = segments.upper_bound((piece.to.value - 1) / bytes);
     for (auto at = segments.lower_bound(piece.from.value / bytes); at != end; ++at) {
-      if (at->second.entry.flags == 0) continue;
-      piece.wal->scan(at->first, [&](const WalRecord& record, int major) {
-        if (record.end > piece.to) return false;
-        if (!piece.holds(record)) return true;
-        WalEvent event = decode_wal_record(record, major);
-        if (auto* set = std::get_if<WalParameters>(&event)) {
+      for (const WalNeed& need : piece.wal->needs_in(at->first)) {
+        if (need.start < piece.first() || need.end > piece.to) continue;
+        if (auto* set = std::get_if<WalParameters>(&need.event)) {
           take_greatest(needs, *set);
           if (set->wal_level == WalLevel::minimal && !needs.minimal_wal)
-            needs.minimal_wal = record.start;
-        } else if (auto* created = std::get_if<WalTablespaceCreated>(&event)) {
-          needs.tablespaces.push_back({record.start, created->oid, created->path});
+            needs.minimal_wal = need.start;
+        } else if (auto* created = std::get_if<WalTablespaceCreated>(&need.event)) {
+          needs.tablespaces.push_back({need.start, created->oid, created->path});
         }
-        return true;
-      });
+      }
     }
   }
   return needs;

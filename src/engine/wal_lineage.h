@@ -27,10 +27,10 @@ using WalPieces = std::vector<WalPiece>;
 std::optional<WalPoint> last_record_until(const WalPieces& pieces, Lsn end);
 
 struct WalCommit {
-  Timeline timeline = 0;
   Lsn record, prev;
+  std::optional<WalPoint> before;  // the last record before it; nothing: none is in the pieces
 };
-// In the order of the WAL.
+// The first one in the order of the WAL.
 std::optional<WalCommit> first_commit_after(const WalPieces& pieces, WalTime time);
 
 WalNeeds needs_of(const WalPieces& pieces);

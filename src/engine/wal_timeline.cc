@@ -48,7 +48,7 @@ void WalTimeline::load_index() {
   index_loaded_ = true;
   std::vector<WalIndexEntry> entries = index_.load(header_);
   for (const WalIndexEntry& entry : entries) {
-    WalSegment segment;
+    IndexedSegment segment;
     segment.entry = entry;
     segment.settled = segment.indexed = true;
     segments_[entry.segment] = segment;
@@ -103,7 +103,7 @@ bool WalTimeline::advance(Pass& pass, Lsn next) {
   for (; pass.current < segment_of(next); ++pass.current) {
     auto file = files_.find(pass.current);
     if (file == files_.end()) return false;
-    WalSegment& segment = segments_[pass.current];
+    IndexedSegment& segment = segments_[pass.current];
     segment.settled = true;
     segment.stop.reset();
     segment.entry.segment = pass.current;
@@ -168,7 +168,7 @@ uint64_t WalTimeline::read_from(uint64_t segment, WalRefresh& done) {
 
 void WalTimeline::write_index(WalRefresh& done) {
   std::vector<WalIndexEntry> entries;
-  std::vector<WalSegment*> written;
+  std::vector<IndexedSegment*> written;
   for (auto& [number, segment] : segments_) {
     if (!segment.settled || segment.indexed || files_.at(number).partial) continue;
     entries.push_back(segment.entry);
@@ -176,13 +176,13 @@ void WalTimeline::write_index(WalRefresh& done) {
   }
   try {
     index_.append(header_, entries);
-    for (WalSegment* segment : written) segment->indexed = true;
+    for (IndexedSegment* segment : written) segment->indexed = true;
   } catch (const Error& error) {
     done.index_trouble = error.what();  // tried again at the next refresh
   }
 }
 
-bool WalTimeline::linked(const WalSegment& before, const WalSegment& segment,
+bool WalTimeline::linked(const IndexedSegment& before, const IndexedSegment& segment,
                          Lsn last_record) const {
   const WalIndexEntry& entry = segment.entry;
   if (!before.settled || before.entry.segment + 1 != entry.segment) return false;
@@ -192,7 +192,7 @@ bool WalTimeline::linked(const WalSegment& before, const WalSegment& segment,
 
 void WalTimeline::find_stretches() {
   stretches_.clear();
-  const WalSegment* before = nullptr;  // the stretch's last segment so far
+  const IndexedSegment* before = nullptr;  // the stretch's last segment so far
   for (const auto& [number, segment] : segments_) {
     const WalIndexEntry& entry = segment.entry;
     if (before != nullptr && !linked(*before, segment, stretches_.back().last_record)) {
@@ -223,7 +223,7 @@ void WalTimeline::find_stretches() {
 // `segment`: the last one that the last stretch reaches.
 void WalTimeline::end_stretch(uint64_t segment) {
   WalStretch& stretch = stretches_.back();
-  const WalSegment& last = segments_.at(segment);
+  const IndexedSegment& last = segments_.at(segment);
   bool later = std::any_of(segments_.upper_bound(segment), segments_.end(),
                            [](const auto& item) { return item.second.entry.records > 0; });
   StretchEnd quiet = later ? StretchEnd::gap : StretchEnd::head;
@@ -269,6 +269,21 @@ void WalTimeline::scan(uint64_t segment, const Visit& visit) const {
                               reader.stopped() ? reader.stopped()->why : source.why()));
     reader.feed(bytes);
   }
+}
+
+const std::vector<WalNeed>& WalTimeline::needs_in(uint64_t segment) const {
+  const IndexedSegment& known = segments_.at(segment);
+  if (known.entry.flags == 0 || known.needs_of == known.entry.records) return known.needs;
+  known.needs.clear();
+  scan(segment, [&](const WalRecord& record, int major) {
+    WalEvent event = decode_wal_record(record, major);
+    if (std::holds_alternative<WalParameters>(event) ||
+        std::holds_alternative<WalTablespaceCreated>(event))
+      known.needs.push_back({record.start, record.end, std::move(event)});
+    return true;
+  });
+  known.needs_of = known.entry.records;
+  return known.needs;
 }
 
 }  // namespace holdfast

@@ -23,11 +23,20 @@
 
 namespace holdfast {
 
-struct WalSegment {
+// A record that matters to what recovery needs: a change of parameters, a new tablespace.
+struct WalNeed {
+  Lsn start, end;
+  WalEvent event;
+};
+
+struct IndexedSegment {
   WalIndexEntry entry;
   bool settled = false;
   bool indexed = false;         // is in the index file
   std::optional<WalStop> stop;  // why an open one goes no further
+  // What needs_in() has found among the first `needs_of` records: asked for again and again.
+  mutable std::vector<WalNeed> needs;
+  mutable uint64_t needs_of = 0;
 };
 
 class WalTimeline {
@@ -42,12 +51,14 @@ class WalTimeline {
   Timeline timeline() const { return header_.timeline; }
   uint32_t segment_bytes() const { return header_.segment_bytes; }
   const std::vector<WalStretch>& stretches() const { return stretches_; }
-  const std::map<uint64_t, WalSegment>& segments() const { return segments_; }
+  const std::map<uint64_t, IndexedSegment>& segments() const { return segments_; }
 
   // Hands out the verified records that begin in a segment, in order, until `visit` returns false.
   // Throws Error(corrupt) if they are not what they were when they were verified.
   using Visit = std::function<bool(const WalRecord& record, int major)>;
   void scan(uint64_t segment, const Visit& visit) const;
+
+  const std::vector<WalNeed>& needs_in(uint64_t segment) const;
 
  private:
   struct Pass;
@@ -60,7 +71,7 @@ class WalTimeline {
   void write_index(WalRefresh& done);
   void find_stretches();
   void end_stretch(uint64_t segment);
-  bool linked(const WalSegment& before, const WalSegment& segment, Lsn last_record) const;
+  bool linked(const IndexedSegment& before, const IndexedSegment& segment, Lsn last_record) const;
   Lsn last_record_before(uint64_t segment) const;
   uint64_t segment_of(Lsn lsn) const { return lsn.value / header_.segment_bytes; }
 
@@ -68,7 +79,7 @@ class WalTimeline {
   WalIndexFile index_;
   bool index_loaded_ = false;
   WalSegmentFiles files_;
-  std::map<uint64_t, WalSegment> segments_;
+  std::map<uint64_t, IndexedSegment> segments_;
   std::vector<WalStretch> stretches_;
 };
 

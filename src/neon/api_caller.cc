@@ -21,14 +21,6 @@ Error bad_address(const std::string& message, const std::string& hint) {
   return Error(ErrorCode::invalid, "NEON_API_HOST: " + message, hint);
 }
 
-bool is_this_machine(std::string_view host) {
-  if (host.starts_with('[')) return host == "[::1]";
-  if (host == "localhost") return true;
-  bool numbers = std::all_of(host.begin(), host.end(),
-                             [](unsigned char c) { return std::isdigit(c) != 0 || c == '.'; });
-  return numbers && host.starts_with("127.");
-}
-
 // The address without its trailing slash. It is not repeated in errors: it may hold a password.
 std::string checked_base(std::string base) {
   constexpr const char* kExample = "as in https://console.neon.tech/api/v2";
@@ -48,7 +40,7 @@ std::string checked_base(std::string base) {
   size_t end = authority.starts_with('[') ? authority.find(']') + 1 : authority.find(':');
   std::string host = authority.substr(0, end);
   if (host.empty() || host == "[") throw bad_address("the address names no host", kExample);
-  if (!https && !is_this_machine(host))
+  if (!https && !is_loopback(host))
     throw bad_address(
         fmt::format("plain http would show the key to everybody on the way to {}", host),
         "use https (a proxy in front of the engine), or a tunnel (ssh -L 8474:127.0.0.1:8474) and "

@@ -37,7 +37,6 @@ Json project_json(const Project& project) {
                {"written_data_bytes", 0},
                {"compute_time_seconds", 0},
                {"active_time_seconds", 0},
-               {"active_time", 0},  // of items of lists
                {"cpu_used_sec", 0},
                {"id", project.id},
                {"platform_id", project.platform_id},
@@ -58,6 +57,17 @@ Json project_json(const Project& project) {
                {"consumption_period_end", format_rfc3339(project.updated_at)},
                {"owner_id", project.owner_id}};
   add(json, "org_id", project.org_id);
+  return json;
+}
+
+// In lists the API leaves out what it meters, but for one number that has another name there.
+Json project_item_json(const Project& project) {
+  Json json = project_json(project);
+  for (const char* metered : {"data_storage_bytes_hour", "data_transfer_bytes",
+                              "written_data_bytes", "compute_time_seconds", "active_time_seconds",
+                              "consumption_period_start", "consumption_period_end"})
+    json.erase(metered);
+  json["active_time"] = 0;
   return json;
 }
 
@@ -211,7 +221,7 @@ std::string write_project_changed(const Project& project) {
 }
 
 std::string write_project_list(const ProjectList& list) {
-  Json json = {{"projects", list_of(list.projects, project_json)},
+  Json json = {{"projects", list_of(list.projects, project_item_json)},
                {"applications", Json::object()},
                {"integrations", Json::object()}};
   if (!list.cursor.empty()) json["pagination"] = {{"cursor", list.cursor}};

@@ -178,6 +178,8 @@ ApiKeys::ApiKeys(const std::string& path, const Clock& clock) : clock_(clock) {
   check_owner(path);
   open_file(path, O_RDWR | O_CREAT, 0600);  // SQLite would make it readable for others
   writer_ = std::make_unique<Connection>(path, kWriterWaitMs);
+  writer_->run("PRAGMA journal_mode = WAL");  // a reader waits for no writer
+  writer_->run("PRAGMA synchronous = FULL");
   writer_->run("BEGIN IMMEDIATE");
   int64_t application = writer_->number("PRAGMA application_id");
   int64_t version = writer_->number("PRAGMA user_version");
@@ -198,7 +200,9 @@ ApiKeys::ApiKeys(const std::string& path, const Clock& clock) : clock_(clock) {
                 "use the holdfast that made it, or a later one");
   }
   writer_->run("COMMIT");
-  reader_ = std::make_unique<Connection>(path, 0);
+  reader_ = std::make_unique<Connection>(path, kWriterWaitMs);
+  refresh();
+  sqlite3_busy_timeout(reader_->database, 0);
 }
 
 ApiKeys::~ApiKeys() = default;
@@ -249,8 +253,8 @@ std::optional<int64_t> ApiKeys::verify(const Secret& clear) {
   return found;
 }
 
-// Reads the keys again if any process has changed the file. While one is writing, those that were
-// read last count.
+// Reads the keys again if any process has changed the file. Where that would have to wait (another
+// process mends the file after a crash), those that were read last count.
 void ApiKeys::refresh() {
   try {
     int64_t version = reader_->number("PRAGMA data_version");

@@ -7,6 +7,7 @@
 #include <mutex>
 
 #include "base/file.h"
+#include "base/text.h"
 #include "serve/api.h"
 #include "serve/api_keys.h"
 #include "serve/http_listen.h"

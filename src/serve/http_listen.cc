@@ -1,6 +1,5 @@
 #include "serve/http_listen.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -41,12 +40,6 @@ ListenAddress parse_listen_address(std::string_view text) {
       address.port > 65535)
     throw wrong();
   return address;
-}
-
-bool is_loopback(const std::string& host) {
-  in_addr v4{};
-  if (inet_pton(AF_INET, host.c_str(), &v4) == 1) return (ntohl(v4.s_addr) >> 24) == 127;
-  return host == "::1" || host == "localhost";
 }
 
 int allowed_connections(int wanted) {

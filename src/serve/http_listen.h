@@ -16,9 +16,6 @@ struct ListenAddress {
 // `127.0.0.1:8474`, `[::1]:8474`, `localhost:8474`. Throws Error(invalid).
 ListenAddress parse_listen_address(std::string_view text);
 
-// Whether only this machine can connect to it.
-bool is_loopback(const std::string& host);
-
 // `wanted`, or as many as this process may open files for; raises its soft limit for that.
 int allowed_connections(int wanted);
 

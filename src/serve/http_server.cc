@@ -252,7 +252,7 @@ class HttpServerOverMhd final : public HttpServer {
         &found);
     WebRequest& request = exchange.request;
     std::string id = request.header("x-request-id");
-    request.request_id = is_request_id(id) ? id : make_uuid();
+    request.request_id = is_request_id(id) ? id : make_request_uuid();
     if (found.count > kHeadersMax || found.bytes > settings_.header_bytes_max)
       return exchange.refuse(431, "the request's headers are too large");
     // Two readings of where a request ends are how one is smuggled in behind another.

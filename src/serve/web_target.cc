@@ -81,7 +81,7 @@ bool is_request_id(std::string_view text) {
   return true;
 }
 
-std::string make_uuid() {
+std::string make_request_uuid() {
   std::string hex = random_hex(16);
   hex[12] = '4';
   hex[16] = "89ab"[hex_digit(hex[16]) & 3];

@@ -19,6 +19,6 @@ void parse_target(std::string_view target, WebRequest& request);
 // `X-Request-ID` of a client: 1 to 128 printable characters without blanks.
 bool is_request_id(std::string_view text);
 
-std::string make_uuid();  // version 4
+std::string make_request_uuid();  // version 4
 
 }  // namespace holdfast

@@ -99,7 +99,7 @@ class Malformed(Attack):
                                  (b"/projects//x", (400,)), (b"/users/me/", (400, 404)), (b"/users%2fme", (400,)),
                                  (b"/users/me%00", (400,)), (b"/users/me\x00/x", (400,)), (b"/users/me%0a", (400,)),
                                  (b"/users/me%", (400,)), (b"/users/me%zz", (400,)), (b"/users/m\xff", (400,)),
-                                 (b"/users/m%ff", (400,)), (b"/users/%6de", (200,)), (b"/Users/me", (404,)),
+                                 (b"/users/m%ff", (400,)), (b"/users/%6de", (200,)), (b"/USERS/me", (404,)),
                                  (b"/users/me;x=1", (404,)), (b"/users/me#x", (404,)), (b"/users/me\\..", (404,)),
                                  (b"/users/me?x=%", (400,)), (b"/users/me?x=%00", (400,)), (b"/users/me?&&=&x", (200,)),
                                  (b"/users/me?" + b"a=b&" * 200, (400,)), (b"/projects/a%20b", (400,)),

@@ -299,6 +299,7 @@ class Received(unittest.TestCase):
         place.chmod(0o700)
         if owner := self.server._as:
             os.chown(place, owner["user"], owner["group"])
+        self.server.psql("SELECT pg_switch_wal()")  # past what the first start wrote
         self.receive()
         archive = Archive("archive", self.folder, self.index)
         self.addCleanup(archive.close)

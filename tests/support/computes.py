@@ -98,7 +98,7 @@ class Compute:
     def __init__(self, history: History, n: int, passwords: dict | None = None, restore_command=None,
                  **settings):
         self.history, self.n = history, n
-        self.folder = own(temp_dir("hf-ep-"))
+        self.folder, self.plans = own(temp_dir("hf-ep-")), own(temp_dir("hf-plan-"))
         self.data = self.folder / "data"
         self.port = harness.free_port()
         self.passwords = passwords or {}
@@ -145,7 +145,7 @@ class Compute:
         for kind, values in (("pg", self.settings), ("brought", self.brought),
                              ("source", self.history.source_settings), ("password", self.passwords), ("at", self.at)):
             lines += [(kind, name, value) for name, value in values.items()]
-        path = self.folder.parent / (self.folder.name + ".plan")
+        path = self.plans / "plan"
         path.write_text("".join("\t".join(map(str, line)) + "\n" for line in lines))
         if user := _unprivileged():
             os.chown(path, user["user"], user["group"])
@@ -216,4 +216,3 @@ class Compute:
     def remove(self) -> None:
         if tool_path().exists() and self.folder.exists():
             self.tool("remove", check=False)
-            (self.folder.parent / (self.folder.name + ".plan")).unlink(missing_ok=True)
