@@ -6,6 +6,8 @@
 #include <regex>
 
 #include "base/expect_error.h"
+#include "base/text.h"
+#include "engine/ids.h"
 #include "neon/json.h"
 #include "serve/api_errors.h"
 #include "serve/http_listen.h"
