@@ -145,8 +145,11 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
     auto parsed = app.get_subcommands();
     return parsed.empty() ? nullptr : commands.at(parsed.front());
   };
+  // What stands behind `--` is an argument whatever it looks like.
+  auto ours_end = std::find(words.begin(), words.end(), "--");
+  std::vector<std::string> given(words.begin(), ours_end);
   try {
-    app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+    app.parse(std::vector<std::string>(given.rbegin(), given.rend()));
   } catch (const CLI::ParseError& error) {
     // CLI11 names the option and what it lacks ("--jobs: 1 required TEXT missing").
     std::string what = error.what();
@@ -159,6 +162,8 @@ Arguments parse_arguments(const std::vector<std::string>& words) {
   }
   const CommandInfo* command = chosen();
   if (auto extras = app.remaining(true); !extras.empty()) refuse_extra(extras.front(), command);
+  if (ours_end != words.end())
+    slots.positionals.insert(slots.positionals.end(), ours_end + 1, words.end());
   if (command != nullptr && slots.positionals.size() > command->arguments_max)
     refuse_extra(slots.positionals[command->arguments_max], command);
   return collect(command, slots);

@@ -78,6 +78,14 @@ TEST(Arguments, AnArgumentMayBeCalledLikeACommand) {
   EXPECT_THAT(found.positionals, ElementsAre("list"));
 }
 
+TEST(Arguments, BehindTwoDashesEverythingIsAnArgument) {
+  Arguments found = parse_arguments({"psql", "b", "--role", "r", "--", "-c", "--json", "--"});
+  EXPECT_THAT(found.positionals, ElementsAre("b", "-c", "--json", "--"));
+  EXPECT_EQ(found.values.count("json"), 0u);
+  EXPECT_THAT(failure_of({"list", "--", "-x"}), HasSubstr("'-x'"));
+  EXPECT_THAT(failure_of({"show", "--", "a", "b"}), HasSubstr("unexpected argument 'b'"));
+}
+
 TEST(Arguments, EveryFlagOfTheTableIsTaken) {
   for (const CommandInfo& command : command_table())
     for (const Option& option : option_table()) {

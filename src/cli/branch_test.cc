@@ -134,14 +134,6 @@ TEST_F(BranchTest, TheKeyMayComeFromAFileButNotFromTwoPlaces) {
   EXPECT_THAT(text, Not(HasSubstr("napi")));
 }
 
-TEST_F(BranchTest, WhatStandsBehindTwoDashesIsPsqls) {
-  Arguments found =
-      parse_arguments({"psql", "care", "--role", "app", "--", "-c", "select 1", "--json"});
-  EXPECT_THAT(found.positionals, ElementsAre("care", "-c", "select 1", "--json"));
-  EXPECT_EQ(found.values.count("json"), 0u);
-  EXPECT_THAT(found.values["branch_role"], ElementsAre("app"));
-}
-
 TEST_F(BranchTest, KeyTellsWhatItTakes) {
   environment_["HOLDFAST_ENGINE_WORK_DIR"] = folder_.path() + "/none";
   EXPECT_THAT(failure(command_key, {"key"}), HasSubstr("key: what about it?"));

@@ -19,6 +19,8 @@
 namespace holdfast {
 namespace {
 
+constexpr const char* kService = "holdfast";  // as ChildLogin's file calls it
+
 std::string psql_path(const Config& config) {
   std::vector<ClientTools> found = find_client_tools(config.text("pg_bindir"));
   for (auto tools = found.rbegin(); tools != found.rend(); ++tools)  // the newest knows the most
@@ -37,6 +39,7 @@ std::vector<std::string> child_environment(const Environment& ours, const ChildL
     if (option.kind == OptionKind::secret || option.kind == OptionKind::url)
       env.erase(option.variable);
   for (const auto& [name, value] : login.env()) env[name] = value;
+  env["PGSERVICE"] = kService;  // not as an argument: psql's own -d NAME then changes only the name
   std::vector<std::string> lines;
   for (const auto& [name, value] : env) lines.push_back(name + "=" + value);
   return lines;
@@ -82,7 +85,7 @@ int command_psql(CommandContext& context) {
   }
   context.console.finish_phase();
   ChildLogin login(conninfo);
-  std::vector<std::string> argv = {psql, "--dbname=" + login.dbname_argument()};
+  std::vector<std::string> argv = {psql};
   argv.insert(argv.end(), context.arguments.begin() + 1, context.arguments.end());
   become(psql, std::move(argv), child_environment(context.config.environment(), login), login);
 }

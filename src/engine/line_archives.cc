@@ -53,9 +53,8 @@ Lineage main_lineage(const std::vector<PathPart>& path) {
   return found;
 }
 
-LineArchives::LineArchives(const WalFolder& wal, std::mutex& wal_mutex,
-                           const std::string& index_folder)
-    : wal_(wal), wal_mutex_(wal_mutex), index_folder_(index_folder) {
+LineArchives::LineArchives(const WalFolder& wal, const std::string& index_folder)
+    : wal_(wal), index_folder_(index_folder) {
   make_folders(index_folder_);
 }
 
@@ -69,24 +68,40 @@ void LineArchives::expect(uint64_t system_identifier) {
 }
 
 void LineArchives::refresh_main() {
-  std::lock_guard folder_lock(wal_mutex_);
-  std::vector<Timeline> timelines = wal_.timelines();
-  if (timelines.empty()) return;
+  std::lock_guard one_at_a_time(refresh_mutex_);
   {
-    std::unique_lock lock(main_mutex_);
-    if (!main_ || timelines != main_timelines_) {
-      WalArchive::Folders folders;
-      for (Timeline each : timelines) folders[each] = wal_.folders();
-      main_.reset();  // two archives must not share an index
+    std::shared_lock lock(main_mutex_);
+    if (main_ && wal_.timelines() == main_timelines_) {
+      main_->refresh();
+      return;
+    }
+  }
+  std::unique_lock lock(main_mutex_);
+  refresh_main_locked();
+}
+
+void LineArchives::change_main(const std::function<void()>& work) {
+  std::lock_guard one_at_a_time(refresh_mutex_);
+  std::unique_lock lock(main_mutex_);
+  work();
+  refresh_main_locked();
+}
+
+void LineArchives::refresh_main_locked() {
+  std::vector<Timeline> timelines = wal_.timelines();
+  if (timelines != main_timelines_) {
+    WalArchive::Folders folders;
+    for (Timeline each : timelines) folders[each] = wal_.folders();
+    main_.reset();  // two archives must not share an index
+    if (!timelines.empty()) {
       std::string index = index_folder_ + "/main";
       make_folders(index);
       main_ = std::make_unique<WalArchive>(folders, index);
-      main_timelines_ = timelines;
       if (system_identifier_ != 0) main_->expect_system(system_identifier_);
     }
+    main_timelines_ = timelines;
   }
-  std::shared_lock lock(main_mutex_);
-  main_->refresh();
+  if (main_) main_->refresh();
 }
 
 Lineage LineArchives::main_lineage_of(Timeline timeline) const {
@@ -242,6 +257,8 @@ void LineArchives::with_archive(const std::string& line, Work&& work) const {
 
 std::optional<WalPoint> LineArchives::head(const Line& line) const {
   std::optional<WalPoint> found;
+  // While it recovers, its pg_wal holds segments of its parent's, with what came after the fork.
+  if (file_exists(line.wal_folder + "/../recovery.signal")) return found;
   Lineage own = own_lineage(line, newest_timeline(line));
   with_archive(line.id, [&](const WalArchive& archive) {
     try {

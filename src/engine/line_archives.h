@@ -36,8 +36,7 @@ Lineage main_lineage(const std::vector<PathPart>& path);
 
 class LineArchives {
  public:
-  // `wal_mutex` is held while `wal` is read, so that nobody rearranges it then.
-  LineArchives(const WalFolder& wal, std::mutex& wal_mutex, const std::string& index_folder);
+  LineArchives(const WalFolder& wal, const std::string& index_folder);
   ~LineArchives();
 
   // Of the source, from the moment on that they are known.
@@ -48,6 +47,9 @@ class LineArchives {
   std::optional<Line> line(const std::string& id) const;
 
   void refresh_main();
+  // Runs `work`, which moves, adds or removes segments of `main`, while nobody reads them, and then
+  // reads what there is. Not from within with_main().
+  void change_main(const std::function<void()>& work);
   void refresh(const std::string& line);
 
   // Calls `work(archive)` on that of `main`. Nothing if no WAL was received yet.
@@ -93,8 +95,10 @@ class LineArchives {
   template <typename Work>
   void with_archive(const std::string& line, Work&& work) const;
 
+  void refresh_main_locked();
+
   const WalFolder& wal_;
-  std::mutex& wal_mutex_;
+  std::mutex refresh_mutex_;  // one refresh of `main` at a time; taken before main_mutex_
   const std::string index_folder_;
 
   mutable std::shared_mutex main_mutex_;  // of the two behind it

@@ -49,11 +49,11 @@ class PlainStorage::Parts {
         record_(settings.folder),
         wal_(settings.folder),
         link_(settings.source, record_.get().slot()),
-        archives_(wal_, wal_mutex_, settings.folder + "/wal-index"),
+        archives_(wal_, settings.folder + "/wal-index"),
         catalog_(settings.folder, log),
         history_(archives_, catalog_, record_),
         receiver_({settings.folder, settings.source, settings.tools, settings.held_bytes_max},
-                  record_, wal_, wal_mutex_, link_, clock, log) {
+                  record_, wal_, archives_, link_, clock, log) {
     try {
       refresh_main();
     } catch (const Error& error) {
@@ -98,7 +98,6 @@ class PlainStorage::Parts {
   FileLock lock_;
   StorageRecordFile record_;
   WalFolder wal_;
-  std::mutex wal_mutex_;
   SourceLink link_;
   LineArchives archives_;
   SnapshotCatalog catalog_;
@@ -106,6 +105,7 @@ class PlainStorage::Parts {
   WalReceiver receiver_;
 
   std::mutex snapshot_mutex_;  // held while one is taken
+  std::mutex trim_mutex_;      // held by trim(): no bring() begins meanwhile
   mutable std::mutex mutex_;   // of what follows; taken last
   std::condition_variable_any waking_;
   std::string trouble_;               // of what was received
@@ -356,7 +356,7 @@ BroughtFolder PlainStorage::Parts::bring(const RestorePoint& point, const std::s
     Parts& parts;
     std::list<RestorePoint>::iterator place;
     Bringing(Parts& all, const RestorePoint& point) : parts(all) {
-      std::lock_guard lock(parts.mutex_);
+      std::scoped_lock lock(parts.trim_mutex_, parts.mutex_);
       place = parts.bringing_.insert(parts.bringing_.end(), point);
     }
     ~Bringing() {
@@ -379,6 +379,7 @@ BroughtFolder PlainStorage::Parts::bring(const RestorePoint& point, const std::s
 }
 
 void PlainStorage::Parts::trim(UtcTime keep_since, const std::vector<RestorePoint>& needed) {
+  std::lock_guard nobody_begins(trim_mutex_);
   StorageRecord record = record_.get();
   if (record.segment_bytes == 0) return;  // nothing was ever received
   refresh_main();
@@ -404,9 +405,10 @@ void PlainStorage::Parts::trim(UtcTime keep_since, const std::vector<RestorePoin
       if (error.code() != ErrorCode::not_found) throw;
     }
   }
-  std::lock_guard lock(wal_mutex_);
-  wal_.remove([&](const WalSegment& each) { return !is_kept(plan, each, record.segment_bytes); },
-              record.segment_bytes);
+  archives_.change_main([&] {
+    wal_.remove([&](const SegmentFile& each) { return !is_kept(plan, each, record.segment_bytes); },
+                record.segment_bytes);
+  });
 }
 
 void PlainStorage::Parts::adopt_timeline(const std::string& data_folder, const RestorePoint& fork) {
@@ -427,10 +429,7 @@ void PlainStorage::Parts::adopt_timeline(const std::string& data_folder, const R
   theirs.expect_system(record.system_identifier);
   theirs.refresh();
   WalPoint end = theirs.head({{timeline, fork.end, {}}});
-  {
-    std::lock_guard lock(wal_mutex_);
-    wal_.adopt(pg_wal, timeline, end.end, record.segment_bytes);
-  }
+  archives_.change_main([&] { wal_.adopt(pg_wal, timeline, end.end, record.segment_bytes); });
   Lsn first{fork.end.value - fork.end.value % record.segment_bytes};
   record_.change([&](StorageRecord& changed) {
     changed.timeline = timeline;

@@ -48,7 +48,7 @@ TrimPlan plan_trim(const Lineage& main, const std::vector<SnapshotInfo>& snapsho
   return plan;
 }
 
-bool is_kept(const TrimPlan& plan, const WalSegment& segment, uint32_t segment_bytes) {
+bool is_kept(const TrimPlan& plan, const SegmentFile& segment, uint32_t segment_bytes) {
   if (plan.everything) return true;
   return std::any_of(plan.kept.begin(), plan.kept.end(), [&](const WalPart& part) {
     return part.timeline == segment.timeline && segment.end(segment_bytes) > part.from &&

@@ -30,6 +30,6 @@ struct TrimPlan {
 TrimPlan plan_trim(const Lineage& main, const std::vector<SnapshotInfo>& snapshots,
                    UtcTime keep_since, const std::vector<NeededPoint>& needed);
 
-bool is_kept(const TrimPlan& plan, const WalSegment& segment, uint32_t segment_bytes);
+bool is_kept(const TrimPlan& plan, const SegmentFile& segment, uint32_t segment_bytes);
 
 }  // namespace holdfast

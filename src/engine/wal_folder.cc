@@ -68,7 +68,7 @@ std::optional<Lsn> end_on(const Lineage& lineage, Timeline timeline, bool& found
 
 }  // namespace
 
-bool may_receive_after(const WalSegment& segment, const Lineage& source, Lsn receive_from,
+bool may_receive_after(const SegmentFile& segment, const Lineage& source, Lsn receive_from,
                        uint32_t segment_bytes) {
   bool on_lineage = false;
   std::optional<Lsn> left = end_on(source, segment.timeline, on_lineage);
@@ -78,13 +78,13 @@ bool may_receive_after(const WalSegment& segment, const Lineage& source, Lsn rec
   return segment.partial || segment.end(segment_bytes) <= *left;
 }
 
-std::optional<ReceiveStart> receive_start(const std::vector<WalSegment>& segments,
+std::optional<ReceiveStart> receive_start(const std::vector<SegmentFile>& segments,
                                           uint32_t segment_bytes) {
-  const WalSegment* best = nullptr;
-  auto rank = [](const WalSegment& each) {
+  const SegmentFile* best = nullptr;
+  auto rank = [](const SegmentFile& each) {
     return std::tuple(each.number, each.timeline, !each.partial);
   };
-  for (const WalSegment& each : segments)
+  for (const SegmentFile& each : segments)
     if (!each.earlier && (best == nullptr || rank(*best) < rank(each))) best = &each;
   if (best == nullptr) return std::nullopt;
   return ReceiveStart{best->timeline,
@@ -97,8 +97,8 @@ WalFolder::WalFolder(const std::string& storage_folder)
   make_folders(earlier_);
 }
 
-std::vector<WalSegment> WalFolder::list(uint32_t segment_bytes) const {
-  std::vector<WalSegment> found;
+std::vector<SegmentFile> WalFolder::list(uint32_t segment_bytes) const {
+  std::vector<SegmentFile> found;
   for (const std::string& folder : folders())
     each_name(folder, [&](const std::string& name) {
       std::optional<WalFileName> parsed = parse_wal_file_name(name);
@@ -107,7 +107,7 @@ std::vector<WalSegment> WalFolder::list(uint32_t segment_bytes) const {
         found.push_back(
             {parsed->timeline, *number, parsed->partial, folder + "/" + name, folder == earlier_});
     });
-  std::sort(found.begin(), found.end(), [](const WalSegment& a, const WalSegment& b) {
+  std::sort(found.begin(), found.end(), [](const SegmentFile& a, const SegmentFile& b) {
     return std::tuple(a.number, a.timeline, a.partial, a.earlier) <
            std::tuple(b.number, b.timeline, b.partial, b.earlier);
   });
@@ -124,7 +124,7 @@ std::vector<Timeline> WalFolder::timelines() const {
   return {found.begin(), found.end()};
 }
 
-void WalFolder::move(const WalSegment& segment, const std::string& folder) const {
+void WalFolder::move(const SegmentFile& segment, const std::string& folder) const {
   std::string target = folder + "/" + file_name(segment.path);
   struct stat there {};
   if (::lstat(target.c_str(), &there) == 0) {
@@ -145,10 +145,24 @@ void WalFolder::move(const WalSegment& segment, const std::string& folder) const
   rename_file(segment.path, target);
 }
 
+// pg_receivewal fills a new segment with zeros before it writes into it. One that was killed in the
+// midst of that leaves a shorter file, and it refuses to start beside such a file for ever.
+void WalFolder::mend_sizes(uint32_t segment_bytes) const {
+  for (const SegmentFile& each : list(segment_bytes)) {
+    if (!each.partial || each.earlier) continue;
+    Fd file = open_file(each.path, O_RDWR);
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) throw system_error("look at " + each.path, errno);
+    if (status.st_size == 0 || status.st_size >= off_t{segment_bytes}) continue;
+    if (::ftruncate(file.get(), off_t{segment_bytes}) != 0 || ::fsync(file.get()) != 0)
+      throw system_error("make " + each.path + " as long as a segment", errno);
+  }
+}
+
 std::optional<ReceiveStart> WalFolder::arrange(const Lineage& source, Lsn receive_from,
                                                uint32_t segment_bytes) {
   bool moved = false;
-  for (const WalSegment& each : list(segment_bytes)) {
+  for (const SegmentFile& each : list(segment_bytes)) {
     bool belongs = may_receive_after(each, source, receive_from, segment_bytes);
     if (belongs != each.earlier) continue;  // it is there
     move(each, belongs ? current_ : earlier_);
@@ -156,6 +170,7 @@ std::optional<ReceiveStart> WalFolder::arrange(const Lineage& source, Lsn receiv
   }
   if (moved)
     for (const std::string& folder : folders()) fsync_folder(folder);
+  mend_sizes(segment_bytes);
   return receive_start(list(segment_bytes), segment_bytes);
 }
 
@@ -194,14 +209,14 @@ void WalFolder::adopt(const std::string& pg_wal, Timeline timeline, Lsn end,
   fsync_folder(current_);
 }
 
-uint64_t WalFolder::remove(const std::function<bool(const WalSegment&)>& unneeded,
+uint64_t WalFolder::remove(const std::function<bool(const SegmentFile&)>& unneeded,
                            uint32_t segment_bytes) {
-  std::vector<WalSegment> segments = list(segment_bytes);
+  std::vector<SegmentFile> segments = list(segment_bytes);
   uint64_t newest = 0;
-  for (const WalSegment& each : segments)
+  for (const SegmentFile& each : segments)
     if (!each.earlier) newest = std::max(newest, each.number);
   uint64_t bytes = 0;
-  for (const WalSegment& each : segments) {
+  for (const SegmentFile& each : segments) {
     if ((!each.earlier && each.number == newest) || !unneeded(each)) continue;
     if (::unlink(each.path.c_str()) == 0) {
       bytes += segment_bytes;

@@ -23,7 +23,7 @@
 
 namespace holdfast {
 
-struct WalSegment {
+struct SegmentFile {
   Timeline timeline = 0;
   uint64_t number = 0;  // counted from LSN 0
   bool partial = false;
@@ -37,7 +37,7 @@ struct WalSegment {
 // Whether pg_receivewal may go on from `segment` towards a source with this lineage: it lies on it,
 // not beyond a fork, not behind a gap (`receive_from`); and is not complete where the source left
 // its timeline within it, since pg_receivewal would ask for what comes behind it there.
-bool may_receive_after(const WalSegment& segment, const Lineage& source, Lsn receive_from,
+bool may_receive_after(const SegmentFile& segment, const Lineage& source, Lsn receive_from,
                        uint32_t segment_bytes);
 
 // Where pg_receivewal would go on (its FindStreamingStart): behind the highest segment, at the
@@ -47,7 +47,7 @@ struct ReceiveStart {
   Lsn lsn;
   bool operator==(const ReceiveStart&) const = default;
 };
-std::optional<ReceiveStart> receive_start(const std::vector<WalSegment>& segments,
+std::optional<ReceiveStart> receive_start(const std::vector<SegmentFile>& segments,
                                           uint32_t segment_bytes);
 
 class WalFolder {
@@ -62,10 +62,11 @@ class WalFolder {
   std::vector<std::string> folders() const { return {earlier_, current_}; }
 
   // Every segment in both folders, in the order of the WAL.
-  std::vector<WalSegment> list(uint32_t segment_bytes) const;
+  std::vector<SegmentFile> list(uint32_t segment_bytes) const;
   std::vector<Timeline> timelines() const;
 
-  // Puts every segment where it belongs. Returns where pg_receivewal will go on.
+  // Puts every segment where it belongs, and gives those that a killed pg_receivewal had not made
+  // to their full size yet that size. Returns where pg_receivewal will go on.
   std::optional<ReceiveStart> arrange(const Lineage& source, Lsn receive_from,
                                       uint32_t segment_bytes);
 
@@ -79,10 +80,11 @@ class WalFolder {
 
   // Removes the segments that `unneeded` says so of, oldest first, but never the newest one of the
   // receiver's. Returns how many bytes that were.
-  uint64_t remove(const std::function<bool(const WalSegment&)>& unneeded, uint32_t segment_bytes);
+  uint64_t remove(const std::function<bool(const SegmentFile&)>& unneeded, uint32_t segment_bytes);
 
  private:
-  void move(const WalSegment& segment, const std::string& folder) const;
+  void move(const SegmentFile& segment, const std::string& folder) const;
+  void mend_sizes(uint32_t segment_bytes) const;
   std::string current_, earlier_;
 };
 

@@ -29,12 +29,12 @@ Lsn segment_start(Lsn lsn, uint32_t segment_bytes) {
 }  // namespace
 
 WalReceiver::WalReceiver(const WalReceiverSettings& settings, StorageRecordFile& record,
-                         WalFolder& folder, std::mutex& folder_mutex, SourceLink& link,
+                         WalFolder& folder, LineArchives& archives, SourceLink& link,
                          const Clock& clock, Log& log)
     : settings_(settings),
       record_(record),
       folder_(folder),
-      folder_mutex_(folder_mutex),
+      archives_(archives),
       link_(link),
       clock_(clock),
       log_(log) {
@@ -204,13 +204,7 @@ void WalReceiver::keep_running(const SourceStatus& status) {
 void WalReceiver::begin_receiving() {
   SourceStatus fresh = link_.status();  // the slot may have been made a moment ago
   Lineage lineage = lineage_of(fresh.timeline);
-  StorageRecord known = record_.get();
-  std::optional<ReceiveStart> from;
-  {
-    std::lock_guard lock(folder_mutex_);
-    from = folder_.arrange(lineage, known.receive_from, known.segment_bytes);
-  }
-  if (from) {
+  if (std::optional<ReceiveStart> from = arrange(lineage)) {
     SourceLink::HasWal has = link_.has_wal(from->lsn, from->timeline);
     if (has == SourceLink::HasWal::refused)
       throw Error(ErrorCode::unavailable,
@@ -296,9 +290,15 @@ void WalReceiver::note_gap(const SourceStatus& status, Lsn from) {
     ++health_.gaps;
     caught_up_.restart();
   }
-  Lineage lineage = lineage_of(status.timeline);
-  std::lock_guard lock(folder_mutex_);
-  folder_.arrange(lineage, to, known.segment_bytes);
+  arrange(lineage_of(status.timeline));
+}
+
+std::optional<ReceiveStart> WalReceiver::arrange(const Lineage& lineage) {
+  StorageRecord known = record_.get();
+  std::optional<ReceiveStart> from;
+  archives_.change_main(
+      [&] { from = folder_.arrange(lineage, known.receive_from, known.segment_bytes); });
+  return from;
 }
 
 void WalReceiver::end_process() {

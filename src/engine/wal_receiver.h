@@ -26,6 +26,7 @@
 #include "base/process.h"
 #include "engine/branch_storage.h"
 #include "engine/caught_up.h"
+#include "engine/line_archives.h"
 #include "engine/source_link.h"
 #include "engine/storage_record.h"
 #include "engine/wal_folder.h"
@@ -42,10 +43,10 @@ struct WalReceiverSettings {
 
 class WalReceiver {
  public:
-  // Nothing is done before start(). All references must outlive it. `folder` is arranged under
-  // `folder_mutex`, so that nobody reads it then.
+  // Nothing is done before start(). All references must outlive it. `archives` is what reads
+  // `folder`: it is told when files are moved.
   WalReceiver(const WalReceiverSettings& settings, StorageRecordFile& record, WalFolder& folder,
-              std::mutex& folder_mutex, SourceLink& link, const Clock& clock, Log& log);
+              LineArchives& archives, SourceLink& link, const Clock& clock, Log& log);
   ~WalReceiver();  // ends pg_receivewal
   WalReceiver(const WalReceiver&) = delete;
   WalReceiver& operator=(const WalReceiver&) = delete;
@@ -77,6 +78,7 @@ class WalReceiver {
   Lineage lineage_of(Timeline timeline);
   void take_note_of_end();
   void note_gap(const SourceStatus& status, Lsn from);
+  std::optional<ReceiveStart> arrange(const Lineage& lineage);
   void end_process();
   void set_trouble(const std::string& trouble);
   void remember_caught_up(bool now);
@@ -85,7 +87,7 @@ class WalReceiver {
   const WalReceiverSettings settings_;
   StorageRecordFile& record_;
   WalFolder& folder_;
-  std::mutex& folder_mutex_;
+  LineArchives& archives_;
   SourceLink& link_;
   const Clock& clock_;
   Log& log_;

@@ -272,7 +272,7 @@ void WalTimeline::scan(uint64_t segment, const Visit& visit) const {
 }
 
 const std::vector<WalNeed>& WalTimeline::needs_in(uint64_t segment) const {
-  const WalSegment& known = segments_.at(segment);
+  const IndexedSegment& known = segments_.at(segment);
   if (known.entry.flags == 0 || known.needs_of == known.entry.records) return known.needs;
   known.needs.clear();
   scan(segment, [&](const WalRecord& record, int major) {

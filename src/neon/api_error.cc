@@ -87,7 +87,7 @@ ErrorCode code_of_status(int status) {
 
 std::string hint_of_invalid(const std::string& lowered) {
   if (says(lowered,
-           {"window", "retention", "history", "future", "not received", "before the first"}))
+           {"window", "retention", "history", "future", "recovered to", "beyond the branch's end"}))
     return "holdfast branch window shows what can be recovered to";
   if (says(lowered, {"protected"}))
     return "a protected branch is kept from this: take the protection off first, if that is meant";
@@ -130,6 +130,17 @@ std::string hint_of(int status, const std::string& lowered) {
   }
 }
 
+// Our engine writes the next step behind its message, " (hint: …)": taken off, and returned.
+std::string lift_hint(std::string& message) {
+  constexpr std::string_view kMark = " (hint: ";
+  size_t at = message.rfind(kMark);
+  if (at == std::string::npos || !message.ends_with(')')) return {};
+  std::string hint = message.substr(at + kMark.size());
+  hint.pop_back();
+  message.resize(at);
+  return printable(hint);
+}
+
 }  // namespace
 
 bool is_refused_for_now(int status) {
@@ -143,17 +154,21 @@ bool may_have_been_done(int status) {
 Error api_error(int status, const std::string& code, const std::string& message,
                 const std::string& what, const std::string& host) {
   constexpr size_t kMessageBytesMax = 600;
-  std::string said = printable(trim(message), kMessageBytesMax);
+  std::string said(trim(message));
+  std::string own_hint = lift_hint(said);
+  said = printable(said, kMessageBytesMax);
   if (said.empty()) said = fmt::format("{} answered {} and nothing more", host, status);
   if (status == 401) said = fmt::format("{} does not accept the key: {}", host, said);
+  auto hint_or = [&](std::string_view ours) {
+    return own_hint.empty() ? std::string(ours) : own_hint;
+  };
   std::string text = fmt::format("{}: {}", what, said);
   for (const KnownCode& known : kKnownCodes)
-    if (code == known.code || message.starts_with(std::string(known.code) + ":")) {
-      if (said.find(known.code) == std::string::npos)
-        text = fmt::format("{}: {} ({})", what, said, known.code);
-      return Error(known.error, text, std::string(known.hint));
+    if (code == known.code || said.starts_with(std::string(known.code) + ":")) {
+      if (said.find(known.code) == std::string::npos) text += fmt::format(" ({})", known.code);
+      return Error(known.error, text, hint_or(known.hint));
     }
-  return Error(code_of_status(status), text, hint_of(status, lower(code + " " + message)));
+  return Error(code_of_status(status), text, hint_or(hint_of(status, lower(code + " " + said))));
 }
 
 }  // namespace holdfast::neon

@@ -1,9 +1,4 @@
-#include "neon/client.h"
-
-#include <gmock/gmock.h>
-
-#include "base/expect_error.h"
-#include "neon/scripted_http.h"
+#include "neon/client_fixture.h"
 
 namespace holdfast::neon {
 namespace {
@@ -12,42 +7,6 @@ using std::chrono::seconds;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-const char* const kKey = "napi_s3cr3t";
-const std::string kMain = R"({"id":"br-main-line-00000001","project_id":"p","name":"main",
-  "current_state":"ready","default":true,"created_at":"2026-01-01T00:00:00Z",
-  "updated_at":"2026-01-01T00:00:00Z"})";
-
-std::string branch_json(const std::string& id, const std::string& name) {
-  return R"({"id":")" + id + R"(","project_id":"p","name":")" + name +
-         R"(","current_state":"ready","default":false,"created_at":"2026-01-02T00:00:00Z",
-         "updated_at":"2026-01-02T00:00:00Z"})";
-}
-std::string list_json(const std::vector<std::string>& branches, const std::string& next = "") {
-  std::string text;
-  for (const std::string& branch : branches) text += (text.empty() ? "" : ",") + branch;
-  return R"({"branches":[)" + text + R"(],"annotations":{},"pagination":{"next":")" + next +
-         R"("}})";
-}
-std::string operation_json(const std::string& id, const std::string& status,
-                           const std::string& branch = "br-a-b-00000002") {
-  return R"({"id":")" + id + R"(","project_id":"p","branch_id":")" + branch +
-         R"(","action":"create_timeline","status":")" + status +
-         R"(","failures_count":0,"created_at":"2026-01-02T00:00:00Z",
-         "updated_at":"2026-01-02T00:00:00Z","total_duration_ms":1})";
-}
-std::string error_json(const std::string& code, const std::string& message) {
-  return R"({"request_id":"r","code":")" + code + R"(","message":")" + message + R"("})";
-}
-const std::string kBranches = "/projects/p/branches";
-const std::string kNewId = "br-a-b-00000002";
-
-std::string nonce_in(const std::string& body) {
-  size_t at = body.find("holdfast-request");
-  EXPECT_NE(at, std::string::npos) << body;
-  at = body.find('"', body.find(':', at)) + 1;
-  return body.substr(at, body.find('"', at) - at);
-}
 
 // Makes the branch that it is asked for, and loses the answer. The nonce in it is known only once
 // it was sent, so this is no script.
@@ -94,44 +53,6 @@ class LosingServer final : public HttpTransport {
   }
 
   std::string nonce_;
-};
-
-class ClientTest : public ::testing::Test {
- protected:
-  ClientTest() {
-    settings_.api.base_url = "https://api.test/api/v2/";
-    settings_.api.key = Secret(kKey);
-    settings_.project_id = "p";
-  }
-  Client client() { return Client(settings_, http_, waits_, run_); }
-  Client& one() {
-    if (!client_) client_.emplace(settings_, http_, waits_, run_);
-    return *client_;
-  }
-  // Message and hint; none of them may hold the key.
-  template <typename Work>
-  Error failure(Work&& work) {
-    try {
-      work();
-    } catch (const Error& error) {
-      EXPECT_THAT(std::string(error.what()) + error.hint(), Not(HasSubstr(kKey)));
-      return error;
-    }
-    ADD_FAILURE() << "nothing was thrown";
-    return Error(ErrorCode::internal, "");
-  }
-  Error refused(int status, const std::string& body) {
-    http_.answer("GET", "/projects/p", status, body);
-    return failure([&] { one().project(); });
-  }
-  ClientSettings settings_;
-  ScriptedHttp http_;
-  ManualClock clock_{parse_rfc3339("2026-11-10T14:30:00.000Z")};
-  ScriptedWaits waits_{clock_};
-  KeptLog log_;
-  NullProgress progress_;
-  holdfast::Run run_{clock_, log_, progress_, {}};
-  std::optional<Client> client_;
 };
 
 TEST_F(ClientTest, SendsTheKeyInOneHeaderAndNowhereElse) {
@@ -454,103 +375,6 @@ TEST_F(ClientTest, ABranchIsFoundByIdOrName) {
   Error error = failure([&] { one().find_branch("car"); });  // a part is not the name
   EXPECT_EQ(error.code(), ErrorCode::not_found);
   EXPECT_THAT(error.hint(), HasSubstr("holdfast branch list"));
-}
-
-// --- every refusal and its next step
-// ---------------------------------------------------------------
-
-TEST_F(ClientTest, RefusalsByStatus) {
-  struct Case {
-    int status;
-    const char* message;
-    ErrorCode code;
-    const char* hint;
-  };
-  for (const Case& expected : {
-           Case{400, "timestamp is outside the history window", ErrorCode::invalid,
-                "holdfast branch window"},
-           Case{401, "supplied credentials do not pass authentication", ErrorCode::denied,
-                "holdfast key add"},
-           Case{403, "no", ErrorCode::denied, "a key that may do this"},
-           Case{404, "branch not found", ErrorCode::not_found, "holdfast branch list"},
-           Case{404, "project not found", ErrorCode::not_found, "NEON_PROJECT_ID"},
-           Case{404, "this route does not exist", ErrorCode::not_found, "/api/v2"},
-           Case{409, "branch already exists", ErrorCode::exists, "another name"},
-           Case{412, "passwords are not stored", ErrorCode::unsupported, "reset"},
-           Case{422, "the branch is protected", ErrorCode::invalid, "take the protection off"},
-           Case{422, "branch has children", ErrorCode::invalid, "were made from it first"},
-           Case{422, "preserve_under_name is required", ErrorCode::invalid,
-                "--preserve-under-name"},
-           Case{422, "the source is not managed", ErrorCode::invalid, "docs/engine.md"},
-       }) {
-    Error error = refused(expected.status, error_json("", expected.message));
-    EXPECT_EQ(error_code_name(error.code()), error_code_name(expected.code)) << expected.message;
-    EXPECT_THAT(error.what(), HasSubstr(expected.message));
-    EXPECT_THAT(error.what(), HasSubstr("show the project: "));
-    EXPECT_THAT(error.hint(), HasSubstr(expected.hint)) << expected.message;
-  }
-}
-
-TEST_F(ClientTest, RefusalsByCode) {
-  for (const char* code : {"BRANCHES_LIMIT_EXCEEDED", "ROOT_BRANCHES_LIMIT_EXCEEDED",
-                           "BRANCHES_PROTECTED_LIMIT_EXCEEDED", "PROTECTED_BRANCHES_LIMIT_EXCEEDED",
-                           "ACTIVE_ENDPOINTS_LIMIT_EXCEEDED", "ENDPOINTS_LIMIT_EXCEEDED",
-                           "BRANCH_SIZE_LIMIT_EXCEEDED_THRESHOLD", "COMPUTE_TIME_EXCEEDED",
-                           "DATA_TRANSFER_LIMIT_EXCEEDED", "PROJECTS_LIMIT_EXCEEDED",
-                           "ROLES_LIMIT_EXCEEDED", "DATABASES_LIMIT_EXCEEDED"}) {
-    Error error = refused(422, error_json(code, "limit reached"));
-    EXPECT_EQ(error.code(), ErrorCode::unsupported) << code;
-    EXPECT_THAT(error.what(), HasSubstr(std::string("limit reached (") + code + ")"));
-    EXPECT_FALSE(error.hint().empty()) << code;
-  }
-  EXPECT_THAT(refused(422, error_json("ROOT_BRANCHES_LIMIT_EXCEEDED", "x")).hint(),
-              HasSubstr("kept old states"));
-}
-
-TEST_F(ClientTest, AnAnswerOfSomethingElseSaysWhereToLook) {
-  Error moved = refused(302, "");
-  EXPECT_THAT(moved.hint(), HasSubstr("NEON_API_HOST"));
-  Error bare = refused(404, "<html>nginx</html>");
-  EXPECT_THAT(bare.what(), HasSubstr("api.test answered 404"));
-  http_.answer("GET", "/projects/p", 200, "<html>a page</html>");
-  Error page = failure([&] { one().project(); });
-  EXPECT_EQ(page.code(), ErrorCode::unavailable);
-  EXPECT_THAT(page.hint(), HasSubstr("NEON_API_HOST"));
-}
-
-TEST_F(ClientTest, HistoryIsTheEnginesOwnAndMissingAtNeon) {
-  http_.answer("GET", "/projects/p/history", 200,
-               R"({"windows":[{"timeline":1,"from_lsn":"0/1","to_lsn":"0/9",
-               "from":"2026-11-10T14:00:00Z","to":"2026-11-10T14:30:00.5Z"}],
-               "receiving":{"ok":false,"trouble":"no slot","lag_bytes":9,"gaps":1}})");
-  std::optional<History> history = one().history();
-  ASSERT_TRUE(history.has_value());
-  EXPECT_EQ(history->windows.front().to, parse_rfc3339("2026-11-10T14:30:00.500Z"));
-  EXPECT_EQ(history->trouble, "no slot");
-  http_.answer("GET", "/projects/p/history", 404, error_json("", "this route does not exist"));
-  EXPECT_FALSE(one().history().has_value());
-}
-
-TEST_F(ClientTest, AServerThatRepeatsTheKeyIsNotRepeated) {
-  Error error = refused(401, error_json("", std::string("bad key ") + kKey + " and " + kKey));
-  EXPECT_THAT(error.what(), HasSubstr("bad key *** and ***"));
-}
-
-TEST_F(ClientTest, ATransportThatIsRefusedNamesItsSetting) {
-  http_.fail("GET", "/projects/p",
-             Error(ErrorCode::denied, "api.test could not prove who it is", "AWS_CA_BUNDLE"));
-  Error error = failure([&] { one().project(); });
-  EXPECT_EQ(error.code(), ErrorCode::denied);
-  EXPECT_THAT(error.hint(), HasSubstr("NEON_CA_FILE"));
-}
-
-TEST_F(ClientTest, APasswordIsInNoErrorAndNoLog) {
-  http_.answer("GET", kBranches + "/x/roles/app/reveal_password", 200,
-               R"({"password":"pw-s3cr3t"})");
-  EXPECT_EQ(one().reveal_password("x", "app").reveal(), "pw-s3cr3t");
-  http_.answer("POST", kBranches + "/x/roles/app/reset_password", 200, R"({"role":{"pass)");
-  Error error = failure([&] { one().reset_password("x", "app"); });
-  EXPECT_THAT(std::string(error.what()) + log_.lines, Not(HasSubstr("s3cr3t")));
 }
 
 }  // namespace

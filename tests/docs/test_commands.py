@@ -3,7 +3,8 @@
 A fenced block that starts with ```sh run is run, the blocks of a page in order, each by a shell of its own
 that stops at the first error (```sh run exit=4: must end with that code). A page finds what its reader
 has: DATABASE_URL, BACKUP_DIR, a working login in ~/.pgpass, holdfast and PostgreSQL's programs on PATH, and a
-database `care_commons` with the sample in it; its folder is empty and its own.
+database `care_commons` with the sample in it; its folder is empty and its own. The pages in ENGINE_PAGES find
+an engine of that server running as well, and NEON_API_HOST and NEON_API_KEY_FILE that lead to it.
 """
 
 import os
@@ -16,10 +17,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "support"))
+import engine  # noqa: E402
 import harness  # noqa: E402
 
 FENCE = re.compile(r"^```(.*)$")
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+ENGINE_PAGES = ("docs/engine.md",)
 PAGES = ("README.md", *sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")))
 
 
@@ -90,10 +93,20 @@ class Commands(unittest.TestCase):
             self.server.dropdb(name)
         self.server.createdb("care_commons", template="sample")
 
+    def engine_env(self, folder: Path) -> dict[str, str]:
+        served = engine.EngineServer(self.server, settings={"databases": ["care_commons"]})
+        self.addCleanup(served.close)
+        key = folder / "home" / "neon-key"
+        key.write_text(served.key + "\n")
+        key.chmod(0o600)
+        return {"NEON_API_HOST": f"http://127.0.0.1:{served.port}/api/v2", "NEON_API_KEY_FILE": str(key)}
+
     def run_page(self, page: str) -> int:
         self.fresh_databases()
         folder = harness.temp_dir("hf-docs-")
         env = self.page_env(folder)
+        if page in ENGINE_PAGES:
+            env |= self.engine_env(folder)
         ran = 0
         for block in blocks_of(page):
             if not block.run:
