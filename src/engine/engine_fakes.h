@@ -6,6 +6,8 @@
 // throw Crash (which is no std::exception, so nobody handles it) until the test opens a new engine.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
