@@ -21,16 +21,20 @@ from api_tool import MAIN, PROJECT, ApiTool  # noqa: E402
 
 P = f"/projects/{PROJECT}"
 BODY_MAX = 64 << 10
-REQUEST_S = 8  # of the server under test: how long a request may take to come in
-PROMPT_S = 5.0  # on a very busy machine; a server that waits for a hostile client takes REQUEST_S or more
+REQUEST_S = 20  # of the server under test: how long a request may take to come in
+REQUEST_SHORT_S = 3  # where tests wait for that, and nobody else's time is looked at
+IDLE_S = 20
+PROMPT_S = 15.0  # on a very busy machine; a server that waits for a hostile client takes REQUEST_S or more
 # Sanitizers need more memory for the same.
 MEMORY_KIB_MAX = 400 << 10
 
 
 class Attack(unittest.TestCase):
+    request_s = REQUEST_SHORT_S
+
     @classmethod
     def setUpClass(cls):
-        cls.api = ApiTool("--body-max", BODY_MAX, "--request-seconds", REQUEST_S, "--idle-seconds", 6,
+        cls.api = ApiTool("--body-max", BODY_MAX, "--request-seconds", cls.request_s, "--idle-seconds", IDLE_S,
                           "--branches", 300)
         cls.addClassCleanup(cls.api.close)
 
@@ -210,11 +214,17 @@ class Protocol(Attack):
         self.assertEqual(301, len([b for b in branches if b["name"].startswith(("branch ", "main"))]))
 
     def test_half_closed(self):
-        """A client that sends its end with its request may get its answer or not (libmicrohttpd takes it for gone)."""
-        for _ in range(50):
+        """One that sends its end with its request may get its answer or not (libmicrohttpd takes it for gone); one whose
+        request is not whole is cut in time."""
+        for _ in range(30):
             answer = self.api.raw(self.api.request("GET", f"{P}/branches/{MAIN}"), half_close=True)
             self.assertIn(answer.status, (0, 200))
-            self.api.raw(self.api.request("POST", f"{P}/branches", b"{}")[:-1], half_close=True)
+        begun, cut = time.monotonic(), [self.api.connect() for _ in range(30)]
+        for connection in cut:
+            connection.send(self.api.request("POST", f"{P}/branches", b"{}")[:-1])
+            connection.socket.shutdown(socket.SHUT_WR)
+        for connection in cut:
+            self.assertTrue(connection.closed_within(REQUEST_SHORT_S + 20 - (time.monotonic() - begun)))
 
     def test_a_request_id_is_echoed_if_it_is_one(self):
         self.assertEqual("abc-1", self.api.call("GET", "/users/me", headers=["X-Request-ID: abc-1"]).headers["x-request-id"])
@@ -260,17 +270,21 @@ class Protocol(Attack):
 
 
 class Many(Attack):
+    request_s = REQUEST_S
+
     def test_a_thousand_at_once_are_answered_correctly(self):
+        api = ApiTool("--request-seconds", 300)  # that this client takes long to connect is not what is tested
+        self.addCleanup(api.close)
         waiting = selectors.DefaultSelector()
-        connections = [self.api.connect(60) for _ in range(1000)]
+        connections = [api.connect(300) for _ in range(1000)]
         for round_number in range(2):  # kept alive in between
             for i, connection in enumerate(connections):
                 connection.name = f"round{round_number}-{i}"
-                connection.send(self.api.request("GET", f"{P}/branches/{MAIN}",
-                                                 headers=[f"X-Request-ID: {connection.name}"]))
+                connection.send(api.request("GET", f"{P}/branches/{MAIN}",
+                                            headers=[f"X-Request-ID: {connection.name}"]))
                 waiting.register(connection.socket, selectors.EVENT_READ, connection)
             missing = set(connections)
-            deadline = time.monotonic() + 60
+            deadline = time.monotonic() + 240
             while missing and time.monotonic() < deadline:
                 for key, _ in waiting.select(1):
                     answer = key.data.answer()
@@ -279,18 +293,17 @@ class Many(Attack):
                     waiting.unregister(key.data.socket)
                     missing.discard(key.data)
             self.assertEqual(0, len(missing), "some were not answered")
-        for connection in connections:
-            connection.close()
+        self.assertLess(api.memory_kib(), MEMORY_KIB_MAX)
 
     def test_a_thousand_that_do_nothing(self):
         connections = [self.api.connect() for _ in range(1000)]
         for connection in connections[::3]:
             connection.send(b"GET /api")
-        for _ in range(20):
+        for _ in range(5):
             self.assert_serves()
         begun = time.monotonic()
         for connection in connections:
-            self.assertTrue(connection.closed_within(REQUEST_S + 6 - (time.monotonic() - begun)))
+            self.assertTrue(connection.closed_within(REQUEST_S + 20 - (time.monotonic() - begun)))
             connection.close()
 
     def test_drips(self):
@@ -307,7 +320,7 @@ class Many(Attack):
             connection.rest = rest
             drips.append(connection)
         begun, cut = time.monotonic(), {}
-        while len(cut) < len(drips) and time.monotonic() - begun < REQUEST_S + 6:
+        while len(cut) < len(drips) and time.monotonic() - begun < REQUEST_S + 40:
             for connection in drips:
                 if connection in cut:
                     continue
@@ -325,13 +338,12 @@ class Many(Attack):
             connection.close()
 
     def test_clients_that_do_not_read(self):
-        connections = []
+        connections, lines = [], len(self.api.log)
         for _ in range(200):
             connection = self.api.connect()
             connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             connection.send(self.api.request("GET", f"{P}/branches"))
             connections.append(connection)
-        lines = len(self.api.log)
         harness.wait_until(lambda: len(self.api.log) >= lines + 200, 120)  # all answers are made, and wait
         for _ in range(10):
             self.assert_serves()
@@ -342,7 +354,7 @@ class Many(Attack):
         with self.api.connect() as connection:
             connection.send(self.api.request("GET", "/users/me"))
             self.assertEqual(200, connection.answer().status)
-            self.assertTrue(connection.closed_within(20))
+            self.assertTrue(connection.closed_within(IDLE_S + REQUEST_S + 20))
 
 
 class Full(unittest.TestCase):
