@@ -61,7 +61,7 @@ class Storage:
         source.chmod(0o600)
         if owner := _unprivileged():
             os.chown(source, owner["user"], owner["group"])
-        command = [*os.environ.get("STORAGE_TOOL_UNDER", "").split(), tool_path(), "--folder", self.folder, "--source-file", source, "--bindir", self.bindir]
+        command = [tool_path(), "--folder", self.folder, "--source-file", source, "--bindir", self.bindir]
         if self.held_max is not None:
             command += ["--held-max", str(self.held_max)]
         env = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.folder), "LANG": "C.UTF-8"}
