@@ -23,8 +23,8 @@ std::string_view trim(std::string_view text);
 // Whether `text` is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
 bool is_utf8(std::string_view text);
 
-// Whether `host` names this machine only (127.0.0.0/8, ::1, localhost): what listens there, only this
-// machine can reach.
+// Whether `host` names this machine only (127.0.0.0/8, ::1, localhost): what listens there,
+// only this machine can reach.
 bool is_loopback(const std::string& host);
 
 // `text` as well-formed UTF-8 of at most `bytes_max` bytes, fit for a terminal: line breaks and

@@ -43,15 +43,13 @@ BranchPage EngineCore::branches(const BranchQuery& query) const {
   if (!query.cursor.empty() && after.empty())
     throw Error(ErrorCode::invalid, "the cursor is not one of this list");
 
-  std::vector<std::pair<std::string, neon::Branch>> found;
-  {
-    auto lock = state_->lock();
-    for (const auto& [id, branch] : state_->tables().branches) {
-      if (branch.deleted || !matches(branch.shown, search)) continue;
-      std::string key = sort_key(branch.shown, query.sort_by);
-      if (!after.empty() && (query.ascending ? key <= after : key >= after)) continue;
-      found.emplace_back(std::move(key), branch.shown);
-    }
+  auto lock = state_->lock();
+  std::vector<std::pair<std::string, const neon::Branch*>> found;
+  for (const auto& [id, branch] : state_->tables().branches) {
+    if (branch.deleted || !matches(branch.shown, search)) continue;
+    std::string key = sort_key(branch.shown, query.sort_by);
+    if (!after.empty() && (query.ascending ? key <= after : key >= after)) continue;
+    found.emplace_back(std::move(key), &branch.shown);
   }
   std::sort(found.begin(), found.end(), [&](const auto& a, const auto& b) {
     return query.ascending ? a.first < b.first : a.first > b.first;
@@ -59,7 +57,7 @@ BranchPage EngineCore::branches(const BranchQuery& query) const {
   BranchPage page;
   size_t count = query.limit == 0 ? found.size() : std::min(query.limit, found.size());
   page.branches.reserve(count);
-  for (size_t i = 0; i < count; ++i) page.branches.push_back(std::move(found[i].second));
+  for (size_t i = 0; i < count; ++i) page.branches.push_back(*found[i].second);
   if (count < found.size()) page.next = to_hex(as_bytes(found[count - 1].first));
   return page;
 }

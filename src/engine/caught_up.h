@@ -19,12 +19,17 @@ namespace holdfast {
 class CaughtUp {
  public:
   static constexpr std::chrono::milliseconds kSettle{600};
+  static constexpr std::chrono::milliseconds kOutOfOrder{5000};
   static constexpr size_t kLooksMax = 4096;  // an hour of them; the oldest are forgotten
 
   // A look at the source: its clock, read before `flushed`; and what is safe here by then.
   // Positions are of one timeline: call restart() when it changes.
   void look(UtcTime clock, Lsn flushed, Lsn received) {
-    if (!looks_.empty() && clock < looks_.back().clock) restart();  // its clock was set back
+    if (!looks_.empty() && clock < looks_.back().clock) {
+      // Two lookers at once come in any order; a clock that was set back goes back further.
+      if (looks_.back().clock - clock < kOutOfOrder) return;
+      restart();
+    }
     looks_.push_back({clock, flushed});
     if (looks_.size() > kLooksMax) looks_.pop_front();
     size_t arrived = 0;

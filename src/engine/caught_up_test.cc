@@ -43,14 +43,17 @@ TEST(CaughtUp, IsNotMisledByAClockThatIsSetBackNorByANewTimeline) {
   CaughtUp caught_up;
   caught_up.begin_with(at(500));
   EXPECT_EQ(caught_up.at(), at(500));
-  caught_up.look(at(10'000), {100}, {50});
+  caught_up.look(at(20'000), {100}, {50});
   caught_up.look(at(9000), {100}, {100});
   EXPECT_EQ(caught_up.at(), at(500));
   caught_up.look(at(11'000), {100}, {100});
   EXPECT_EQ(caught_up.at(), at(9000));
+  caught_up.look(at(10'999), {100}, {100});  // of another looker
+  caught_up.look(at(12'000), {100}, {100});
+  EXPECT_EQ(caught_up.at(), at(11'000));
   caught_up.restart();
-  caught_up.look(at(12'000), {90}, {90});
-  EXPECT_EQ(caught_up.at(), at(9000));
+  caught_up.look(at(13'000), {90}, {90});
+  EXPECT_EQ(caught_up.at(), at(11'000));
 }
 
 }  // namespace

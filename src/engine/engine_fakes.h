@@ -6,6 +6,8 @@
 // throw Crash (which is no std::exception, so nobody handles it) until the test opens a new engine.
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -140,7 +142,8 @@ class FakeStorage final : public BranchStorage {
   RestorePoint at_time(const std::string& line, UtcTime time) override {
     std::lock_guard lock(world_.mutex);
     auto second = std::chrono::duration_cast<std::chrono::seconds>(time - test_time(0)).count();
-    if (second < 1) throw Error(ErrorCode::invalid, "the time is outside the windows");
+    if (second < 1 || time > world_.clock.now())
+      throw Error(ErrorCode::invalid, "the time is outside the windows");
     return fake_point(line, line == kMainLine ? world_.main_timeline : 9,
                       std::min(world_.records, static_cast<int>(second)));
   }

@@ -167,7 +167,7 @@ void EngineCore::take_due_snapshots() {
   const auto& operations = state_->tables().operations;
   for (auto at = operations.rbegin(); at != operations.rend(); ++at) {
     const neon::Operation& last = at->second.shown;
-    if (last.action != "create_snapshot") continue;
+    if (last.action != kSnapshotAction) continue;
     if (now - last.updated_at < kSnapshotRetry && last.failed()) return;
     break;
   }

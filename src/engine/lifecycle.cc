@@ -33,8 +33,8 @@ EngineCore::Effects EngineCore::run(const OperationRecord& operation, const Run&
   if (action == "suspend_compute") return do_suspend(operation, run);
   if (action == "delete_timeline") return do_remove(operation);
   if (action == "apply_config") return do_apply(operation, run);
-  if (action == "create_snapshot") return do_snapshot(operation, run);
-  if (action == "restore_branch") return do_restore(operation, run);
+  if (action == kSnapshotAction) return do_snapshot(operation, run);
+  if (action == kRestoreAction) return do_restore(operation, run);
   throw Error(ErrorCode::internal, fmt::format("operation {} is unknown", action));
 }
 
@@ -52,7 +52,7 @@ void EngineCore::failed(const OperationRecord& operation, const Error&, Change& 
       change.put(std::move(endpoint));
     }
   }
-  if (action == "restore_branch") {
+  if (action == kRestoreAction) {
     change.erase(RecordKind::branch, operation.argument("preserved"));
     change.erase(RecordKind::restore_journal, operation.shown.id);
   }

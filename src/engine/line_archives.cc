@@ -257,6 +257,8 @@ void LineArchives::with_archive(const std::string& line, Work&& work) const {
 
 std::optional<WalPoint> LineArchives::head(const Line& line) const {
   std::optional<WalPoint> found;
+  // While it recovers, its pg_wal holds segments of its parent's, with what came after the fork.
+  if (file_exists(line.wal_folder + "/../recovery.signal")) return found;
   Lineage own = own_lineage(line, newest_timeline(line));
   with_archive(line.id, [&](const WalArchive& archive) {
     try {

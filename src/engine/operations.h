@@ -31,6 +31,12 @@ namespace holdfast {
 
 constexpr int kAttemptsMax = 3;
 
+// The API's set of actions is closed, and knows nothing of snapshots and of restoring in place:
+// these are told as what comes nearest at Neon.
+inline constexpr char kSnapshotAction[] = "create_branch";  // a snapshot is a hidden branch there
+inline constexpr char kSnapshotRemovalAction[] = "timeline_mark_invisible";
+inline constexpr char kRestoreAction[] = "swap_binding_id";  // a name goes on with other data
+
 class OperationWork {
  public:
   virtual ~OperationWork() = default;

@@ -89,9 +89,9 @@ RestorePoint EngineCore::point_at_lsn(const BranchRecord& branch, Lsn lsn) {
 }
 
 RestorePoint EngineCore::point_at_time(const BranchRecord& branch, UtcTime time) {
+  if (branch.source) return storage_->at_time(kMainLine, time);
   if (time > clock_.now())
     throw Error(ErrorCode::invalid, fmt::format("{} is in the future", format_rfc3339(time)));
-  if (branch.source) return storage_->at_time(kMainLine, time);
   UtcTime began = branch.shown.parent_timestamp.value_or(branch.shown.created_at);
   if (time < began) {
     RestorePoint found = point_at_time(owner_of_line(branch.point.line), time);

@@ -226,7 +226,7 @@ BranchRecord EngineCore::restore_source(Draft& draft, const BranchRecord& target
   restoring.shown.pending_state = "ready";
   restoring.shown.state_changed_at = restoring.shown.updated_at = now;
   neon::Operation operation =
-      enqueue(draft, {.action = "restore_branch",
+      enqueue(draft, {.action = kRestoreAction,
                       .branch_id = target.shown.id,
                       .endpoint_id = writer_of(state_->tables(), target.shown.id)->shown.id,
                       .queues = {target.shown.id, preserved_id, "snapshots"},

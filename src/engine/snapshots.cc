@@ -65,7 +65,7 @@ std::vector<neon::Snapshot> EngineCore::snapshots() const {
 neon::Operation EngineCore::snapshot_operation(Draft& draft,
                                                const std::optional<std::string>& branch_id,
                                                const std::string& snapshot_id) {
-  return enqueue(draft, {.action = "create_snapshot",
+  return enqueue(draft, {.action = kSnapshotAction,
                          .branch_id = branch_id,
                          .endpoint_id = {},
                          .queues = {"snapshots"},
@@ -120,7 +120,7 @@ neon::Changed EngineCore::create_snapshot(const std::string& branch_id,
     snapshot_operation(draft, branch_id, snapshot.shown.id);
   else
     draft.operations.push_back(queue_->add_finished(draft.change, draft.project,
-                                                    {.action = "create_snapshot",
+                                                    {.action = kSnapshotAction,
                                                      .branch_id = branch_id,
                                                      .endpoint_id = {},
                                                      .queues = {},
@@ -155,7 +155,7 @@ neon::Changed EngineCore::delete_snapshot(const std::string& id) {
   neon::Changed changed;
   changed.snapshot = snapshot.shown;
   draft.operations.push_back(queue_->add_finished(draft.change, draft.project,
-                                                  {.action = "delete_snapshot",
+                                                  {.action = kSnapshotRemovalAction,
                                                    .branch_id = snapshot.shown.source_branch_id,
                                                    .endpoint_id = {},
                                                    .queues = {},

@@ -145,6 +145,20 @@ void WalFolder::move(const SegmentFile& segment, const std::string& folder) cons
   rename_file(segment.path, target);
 }
 
+// pg_receivewal fills a new segment with zeros before it writes into it. One that was killed in the
+// midst of that leaves a shorter file, and it refuses to start beside such a file for ever.
+void WalFolder::mend_sizes(uint32_t segment_bytes) const {
+  for (const SegmentFile& each : list(segment_bytes)) {
+    if (!each.partial || each.earlier) continue;
+    Fd file = open_file(each.path, O_RDWR);
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0) throw system_error("look at " + each.path, errno);
+    if (status.st_size == 0 || status.st_size >= off_t{segment_bytes}) continue;
+    if (::ftruncate(file.get(), off_t{segment_bytes}) != 0 || ::fsync(file.get()) != 0)
+      throw system_error("make " + each.path + " as long as a segment", errno);
+  }
+}
+
 std::optional<ReceiveStart> WalFolder::arrange(const Lineage& source, Lsn receive_from,
                                                uint32_t segment_bytes) {
   bool moved = false;
@@ -156,6 +170,7 @@ std::optional<ReceiveStart> WalFolder::arrange(const Lineage& source, Lsn receiv
   }
   if (moved)
     for (const std::string& folder : folders()) fsync_folder(folder);
+  mend_sizes(segment_bytes);
   return receive_start(list(segment_bytes), segment_bytes);
 }
 

@@ -65,7 +65,8 @@ class WalFolder {
   std::vector<SegmentFile> list(uint32_t segment_bytes) const;
   std::vector<Timeline> timelines() const;
 
-  // Puts every segment where it belongs. Returns where pg_receivewal will go on.
+  // Puts every segment where it belongs, and gives those that a killed pg_receivewal had not made
+  // to their full size yet that size. Returns where pg_receivewal will go on.
   std::optional<ReceiveStart> arrange(const Lineage& source, Lsn receive_from,
                                       uint32_t segment_bytes);
 
@@ -83,6 +84,7 @@ class WalFolder {
 
  private:
   void move(const SegmentFile& segment, const std::string& folder) const;
+  void mend_sizes(uint32_t segment_bytes) const;
   std::string current_, earlier_;
 };
 

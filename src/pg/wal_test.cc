@@ -227,22 +227,23 @@ TEST(WalReader, NoticesEveryFlippedBit) {
     return false;
   };
   std::mt19937_64 random(11);
+  std::string changed = all;
   int noticed = 0;
-  for (int i = 0; i < 3000; ++i) {
+  for (int i = 0; i < 1200; ++i) {
     size_t at = random() % all.size();
     // Half of them where headers are: pages' and what follows them.
     if (i % 2 == 0) at = at / kWalPageBytes * kWalPageBytes + random() % 64;
     int bit = static_cast<int>(random() % 8);
     if (means_nothing(at, bit)) continue;
-    std::string changed = all;
-    changed[at] = static_cast<char>(changed[at] ^ (1 << bit));
+    changed[at] = static_cast<char>(all[at] ^ (1 << bit));
     Read found = read_all(changed, from_start(wal));
+    changed[at] = all[at];
     Lsn lsn{wal.first_segment() * kSegment + at};
     EXPECT_LE(found.verified, lsn) << format_lsn(lsn) << " bit " << bit;
     ASSERT_TRUE(found.stop);
     ++noticed;
   }
-  EXPECT_GT(noticed, 1500);
+  EXPECT_GT(noticed, 600);
 }
 
 TEST(WalRecords, SayWhatTheyAreFor) {

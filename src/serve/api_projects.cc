@@ -53,7 +53,8 @@ void add_project_routes(Router& router, ApiContext& context) {
              [&engine](const RouteCall& call) { return list_projects(engine, call.request); });
   router.add("GET", "/projects/shared", [](const RouteCall& call) {
     number_parameter(call.request, "limit", 1, kProjectsLimitMax, 10);
-    return json_response(200, neon::write_project_list({}));
+    // Nobody to share with. Unlike /projects, the API has no maps beside this list.
+    return json_response(200, R"({"projects":[]})");
   });
   router.add("POST", "/projects", [](const RouteCall&) -> WebResponse {
     throw Error(ErrorCode::unsupported,

@@ -6,6 +6,8 @@
 #include <regex>
 
 #include "base/expect_error.h"
+#include "base/text.h"
+#include "engine/ids.h"
 #include "neon/json.h"
 #include "serve/api_errors.h"
 #include "serve/http_listen.h"
@@ -123,7 +125,8 @@ TEST(WebTargetTest, RequestIds) {
                                  std::string("\xc3\xa9"), std::string("a\n")})
     EXPECT_FALSE(is_request_id(bad));
   std::regex uuid("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}");
-  for (int i = 0; i < 50; ++i) EXPECT_TRUE(std::regex_match(make_uuid(), uuid)) << make_uuid();
+  for (int i = 0; i < 50; ++i)
+    EXPECT_TRUE(std::regex_match(make_request_uuid(), uuid)) << make_request_uuid();
 }
 
 TEST(ListenAddressTest, IsHostAndPort) {

@@ -24,7 +24,6 @@ key_file = None
 def setUpModule():
     global engine, source, key_file
     source = ManagedSource(settings={"track_commit_timestamp": "on", "max_wal_senders": 20})
-    source._give_away_file(source.dir)  # whoever restores it in place puts a new folder beside the old
     source.psql("CREATE TABLE visits (id int PRIMARY KEY)")
     try:
         engine = EngineServer(source, managed=True)
@@ -128,7 +127,8 @@ class Branches(unittest.TestCase):
         url = subprocess.run([harness.holdfast_bin(), "branch", "url", "quiet"], capture_output=True,
                              env={**os.environ, **{n: str(v) for n, v in api_env().items()}}, check=True)
         self.assertIn(password["password"].encode(), url.stdout)
-        self.assertEqual(on_branch("quiet", "SELECT current_database()", "--database", "template1"), "template1")
+        on_branch("quiet", "CREATE DATABASE other")
+        self.assertEqual(on_branch("quiet", "SELECT current_database()", "--database", "other"), "other")
 
     def test_points_that_cannot_be_are_refused_with_the_way_on(self):
         window = branch("window", "--json").json()

@@ -51,6 +51,8 @@ class ManagedSource(Server):
         self.configure({"port": self.port, "listen_addresses": self.host,
                         "unix_socket_directories": self.socket_dir, **(settings or {})})
         self.log.chmod(0o666)  # written by whoever starts it
+        if self._as:  # who restores it in place puts a new folder beside the old one
+            os.chown(self.dir, self._as["user"], self._as["group"])
         if start:
             self.start()
 
