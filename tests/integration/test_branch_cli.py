@@ -116,9 +116,14 @@ class Branches(unittest.TestCase):
         branch("create", "quiet")
         password = engine.api.get(f"branches/{state_of('quiet')['id']}/roles/postgres/reveal_password")
         harness.register_secret(password["password"])
-        with harness.SecretWatch() as watch:
-            self.assertEqual(on_branch("quiet", "SELECT 1 FROM pg_sleep(1)"), "1")
-        self.assertGreater(watch.samples, 20)
+        running = harness.spawn_holdfast("psql", "quiet", "--", "-Xc", "SELECT pg_sleep(600)", env=api_env())
+        process = Path("/proc") / str(running.pid)
+        harness.wait_until(lambda: b"pg_sleep" in (process / "cmdline").read_bytes()
+                           and os.readlink(process / "exe").endswith("/psql"), 60, "psql to run")
+        for what in ("cmdline", "environ"):
+            harness.assert_no_secrets((process / what).read_bytes(), f"the {what} of psql")
+        self.assertIn(b"PGSERVICEFILE=/proc/self/fd/", (process / "environ").read_bytes())
+        running.stop()
         harness.holdfast("psql", "quiet", "--", "-v", "ON_ERROR_STOP=1", "-Xc", "SELECT 1/0", env=api_env(),
                          expect=1)
         ended = harness.holdfast("psql", "quiet", "--", "-X", env=api_env(), stdin="\\! kill -TERM $PPID\n",
