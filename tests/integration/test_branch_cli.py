@@ -133,7 +133,9 @@ class Branches(unittest.TestCase):
                              env={**os.environ, **{n: str(v) for n, v in api_env().items()}}, check=True)
         self.assertIn(password["password"].encode(), url.stdout)
         on_branch("quiet", "CREATE DATABASE other")
-        self.assertEqual(on_branch("quiet", "SELECT current_database()", "--database", "other"), "other")
+        there = harness.holdfast("psql", "quiet", "--", "-d", "other", "-XAtc", "SELECT current_database()",
+                                 env=api_env())  # psql's own -d changes the database alone
+        self.assertEqual(there.out.strip(), "other")
 
     def test_points_that_cannot_be_are_refused_with_the_way_on(self):
         window = branch("window", "--json").json()
