@@ -113,6 +113,23 @@ TEST(CurlHttp, WhatIsAskedIsSentAsItIs) {
   EXPECT_TRUE(asked[0].ends_with("\r\n\r\n" + body));
 }
 
+TEST(CurlHttp, EveryMethodSendsItsBody) {
+  constexpr const char* kEmpty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+  ScriptedServer server({kEmpty, kEmpty, kEmpty});
+  std::unique_ptr<HttpClient> client = make_curl_transport()->connect();
+  std::string body = "{\"branch\":{}}";
+  client->send(HttpRequest{"PATCH", server.url(), {}, as_bytes(body), {}});
+  client->send(HttpRequest{"DELETE", server.url(), {}, {}, {}});
+  client->send(HttpRequest{"POST", server.url(), {}, {}, {}});
+  const std::vector<std::string>& asked = server.asked();
+  ASSERT_EQ(asked.size(), 3u);
+  EXPECT_TRUE(asked[0].starts_with("PATCH ")) << asked[0];
+  EXPECT_TRUE(asked[0].ends_with("\r\n\r\n" + body)) << asked[0];
+  EXPECT_TRUE(asked[1].starts_with("DELETE ")) << asked[1];
+  EXPECT_EQ(asked[1].find("Content-Length"), std::string::npos) << asked[1];
+  EXPECT_NE(asked[2].find("Content-Length: 0\r\n"), std::string::npos) << asked[2];
+}
+
 TEST(CurlHttp, HalfAnAnswerIsNone) {
   ScriptedServer server(
       {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\nConnection: close\r\n\r\nonly this",
