@@ -105,7 +105,7 @@ class Commands(unittest.TestCase):
         self.fresh_databases()
         folder = harness.temp_dir("hf-docs-")
         env = self.page_env(folder)
-        if page in ENGINE_PAGES:
+        if page in ENGINE_PAGES and any(block.run for block in blocks_of(page)):
             env |= self.engine_env(folder)
         ran = 0
         for block in blocks_of(page):
