@@ -289,6 +289,7 @@ class EngineCore final : public Engine, private OperationWork {
   void expire();
   void watch_computes();
   void watch_compute(const EndpointRecord& endpoint, const std::string& line);
+  void watch_source();
   void take_due_snapshots();
   void run_schedules();
   void trim_history();

@@ -212,6 +212,52 @@ TEST(EngineCrash, AtEveryStepOfAnInPlaceRestoreTheSourceEndsUpRunning) {
   EXPECT_GT(on_old, 0);   // a crash before the answer
 }
 
+TEST(EngineCrash, AnInPlaceRestoreThatCrashesAgainAndAgainIsGoneOnWith) {
+  FakeWorld world;
+  world.clock.advance(seconds(200));
+  std::string main;
+  int crashes = 0;
+  for (bool first = true;; first = false) {
+    world.crashed = false;
+    world.steps = 0;
+    world.crash_at = first ? 0 : 8 + 2 * crashes;  // each engine gets a little further
+    try {
+      auto engine = open_fake_engine(world, fake_settings(world));
+      if (first) {
+        world.crash_at = world.steps + 6;
+        main = main_of(*engine);
+        engine->restore_branch(main, restore_request(main));
+      }
+      run_out(world, *engine);
+      if (!world.crashed) break;
+    } catch (const Crash&) {
+    }
+    ASSERT_LT(++crashes, 60);
+  }
+  EXPECT_GT(crashes, kAttemptsMax);
+  world.crash_at = 0;
+  world.crashed = false;
+  auto engine = open_fake_engine(world, fake_settings(world));
+  run_out(world, *engine);
+  EXPECT_TRUE(world.source_running);
+  EXPECT_EQ(world.generation(), "main/1/0/3200");
+}
+
+TEST(EngineCrash, ASourceThatIsStoppedWithoutItsReceiverIsStoppedAgain) {
+  FakeWorld world;
+  world.clock.advance(seconds(200));
+  auto engine = open_fake_engine(world, fake_settings(world));
+  std::string main = main_of(*engine);
+  world.tails_lost = 3;
+  engine->restore_branch(main, restore_request(main));
+  run_out(world, *engine);
+  expect_old_state(world, *engine);  // three times is too often
+  world.tails_lost = 1;
+  engine->restore_branch(main, restore_request(main));
+  run_out(world, *engine);
+  expect_new_state(world, *engine);
+}
+
 TEST(EngineCrash, WhereverAnInPlaceRestoreFailsTheOldStateRuns) {
   bool undisturbed = false;
   int at = 1, failures = 0;

@@ -3,60 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "base/expect_error.h"
-#include "engine/engine_fakes.h"
+#include "engine/engine_fixture.h"
 
 namespace holdfast {
 namespace {
-
-using std::chrono::seconds;
-using testing::HasSubstr;
-
-class EngineTest : public testing::Test {
- protected:
-  void open() {
-    engine.reset();
-    engine = open_fake_engine(world, settings);
-    for (const neon::Branch& branch : engine->branches({}).branches)
-      if (branch.name == "main") main = branch.id;
-  }
-  void SetUp() override {
-    settings = fake_settings(world);
-    world.clock.advance(seconds(200));
-    open();
-  }
-  neon::Changed create(const std::string& name, bool endpoint = true,
-                       const std::optional<std::string>& parent = {}) {
-    neon::BranchCreateRequest request;
-    request.name = name;
-    request.parent_id = parent;
-    if (endpoint) request.endpoints.emplace_back();
-    return engine->create_branch(request);
-  }
-  void settle() {
-    for (const neon::Operation& operation : engine->wait(engine->operations(100, ""), seconds(10)))
-      EXPECT_TRUE(operation.ended()) << operation.action;
-  }
-  std::vector<std::string> names(const BranchQuery& query = {}) {
-    std::vector<std::string> names;
-    for (const neon::Branch& branch : engine->branches(query).branches)
-      names.push_back(branch.name);
-    return names;
-  }
-  template <typename Work>
-  std::string message_of(Work&& work) {
-    try {
-      work();
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "nothing was thrown";
-  }
-
-  FakeWorld world;
-  EngineSettings settings;
-  std::unique_ptr<EngineCore> engine;
-  std::string main;
-};
 
 TEST_F(EngineTest, TheSourceIsTheDefaultBranchWithItsOwnEndpoint) {
   neon::Branch branch = engine->branch(main);
@@ -240,6 +190,23 @@ TEST_F(EngineTest, AComputeThatEndedIsStartedAgain) {
   EXPECT_EQ(engine->endpoint(made.endpoints[0].id).current_state, "active");
 }
 
+TEST_F(EngineTest, AManagedSourceRunsUnlessItIsSuspended) {
+  world.source_running = false;
+  world.clock.advance(seconds(100));
+  engine->tick();
+  settle();
+  EXPECT_TRUE(world.source_running);
+  engine->suspend_endpoint(engine->endpoints(main)[0].id);
+  settle();
+  world.clock.advance(seconds(100));
+  engine->tick();
+  settle();
+  EXPECT_FALSE(world.source_running);
+  engine->start_endpoint(engine->endpoints(main)[0].id);
+  settle();
+  EXPECT_TRUE(world.source_running);
+}
+
 TEST_F(EngineTest, ARunningComputeIsAdoptedByTheNextEngine) {
   neon::Changed made = create("b1");
   std::string password = engine->reveal_password(made.branch->id, "app")->reveal();
@@ -311,107 +278,6 @@ TEST_F(EngineTest, AReadOnlyComputeIsBroughtAnewAtEachStart) {
   EXPECT_TRUE(engine->delete_endpoint(reader.endpoints[0].id));
   settle();
   EXPECT_EQ(world.servers.size(), 1U);
-}
-
-TEST_F(EngineTest, RestoringABranchFromItselfKeepsItsOldState) {
-  neon::Changed made = create("b1");
-  std::string id = made.branch->id;
-  std::string child = create("child", false, id).branch->id;
-  std::string password = engine->reveal_password(id, "app")->reveal();
-  neon::BranchRestoreRequest request{.source_branch_id = id, .source_lsn = "0/12C00"};  // 300
-  EXPECT_ERROR(violated, engine->restore_branch(id, request));
-  request.preserve_under_name = "b1 before";
-  neon::Changed restored = engine->restore_branch(id, request);
-  settle();
-  EXPECT_EQ(restored.branch->parent_lsn, "0/12C00");
-  neon::Branch kept = engine->branch(*restored.branch->parent_id);
-  EXPECT_EQ(kept.name, "b1 before");
-  EXPECT_EQ(engine->branch(child).parent_id, kept.id);
-  EXPECT_EQ(engine->branch(id).current_state, "ready");
-  neon::Endpoint endpoint = engine->endpoint(made.endpoints[0].id);
-  EXPECT_EQ(endpoint.current_state, "active");
-  EXPECT_EQ(endpoint.host, made.endpoints[0].host);
-  EXPECT_EQ(engine->reveal_password(id, "app")->reveal(), password);
-  ASSERT_EQ(world.servers.size(), 2U);
-  for (auto& [folder, server] : world.servers)
-    EXPECT_EQ(server.running, !folder.ends_with(id)) << folder;  // the old line is stopped
-  // The kept state is a branch like any other.
-  engine->create_endpoint({.branch_id = kept.id});
-  settle();
-  EXPECT_EQ(world.brought.size(), 2U);
-  EXPECT_ERROR(violated, engine->delete_branch(kept.id));  // it is a parent
-}
-
-TEST_F(EngineTest, RestoringFromAnotherBranchWithoutANameForgetsTheOldState) {
-  neon::Changed made = create("b1");
-  neon::Changed restored = engine->restore_branch(
-      made.branch->id, {.source_branch_id = main, .source_timestamp = test_time(30)});
-  settle();
-  EXPECT_EQ(restored.branch->parent_id, main);
-  EXPECT_EQ(restored.branch->parent_lsn, "0/1E00");
-  EXPECT_EQ(world.servers.size(), 1U);
-  EXPECT_FALSE(file_exists(world.work() + "/computes/" + made.branch->id));
-}
-
-TEST_F(EngineTest, AnUnmanagedSourceIsNotRestoredInPlace) {
-  world.managed = false;
-  open();
-  EXPECT_THAT(
-      message_of([&] {
-        engine->restore_branch(
-            main, {.source_branch_id = main, .source_lsn = "0/3200", .preserve_under_name = "old"});
-      }),
-      HasSubstr("cannot restore in place"));
-  EXPECT_ERROR(unsupported, engine->suspend_endpoint(engine->endpoints(main)[0].id));
-}
-
-TEST_F(EngineTest, SnapshotsPinAndRestore) {
-  neon::Changed made = engine->create_snapshot(main, {.name = "before", .slug = "before"});
-  settle();
-  EXPECT_EQ(world.snapshots.size(), 2U);
-  EXPECT_EQ(made.snapshot->lsn, "0/6400");
-  EXPECT_ERROR(exists, engine->create_snapshot(main, {.slug = "before"}));
-  EXPECT_ERROR(invalid, engine->create_snapshot(main, {.slug = "-x"}));
-  world.clock.advance(seconds(700));
-  engine->tick();
-  world.clock.advance(seconds(700));
-  engine->tick();
-  ASSERT_EQ(world.needed.size(), 1U);
-  EXPECT_EQ(world.needed[0].end, Lsn{0x6400});
-
-  std::string b1 = create("b1").branch->id;
-  std::string endpoint = engine->endpoints(b1)[0].id;
-  std::string password = engine->reveal_password(b1, "app")->reveal();
-  neon::Changed preview = engine->restore_snapshot(made.snapshot->id, "preview", b1, false);
-  EXPECT_EQ(preview.branch->restore_status, "restored");
-  engine->finalize_restore(preview.branch->id, {});
-  settle();
-  EXPECT_EQ(engine->branch(preview.branch->id).name, "b1");
-  EXPECT_EQ(engine->branch(b1).name, "b1 (old)");
-  EXPECT_EQ(engine->endpoint(endpoint).branch_id, preview.branch->id);
-  EXPECT_EQ(engine->endpoint(endpoint).current_state, "active");
-  EXPECT_EQ(engine->reveal_password(preview.branch->id, "app")->reveal(), password);
-  EXPECT_ERROR(violated, engine->finalize_restore(preview.branch->id, {}));
-  engine->delete_snapshot(made.snapshot->id);
-  EXPECT_TRUE(engine->snapshots().empty());
-}
-
-TEST_F(EngineTest, ScheduledSnapshotsAreTakenWhenDueAndExpire) {
-  engine->set_schedule(main, {{.frequency = "hourly", .retention_seconds = 3600}});
-  EXPECT_ERROR(invalid, engine->set_schedule(main, {{.frequency = "often"}}));
-  engine->tick();
-  EXPECT_TRUE(engine->snapshots().empty());
-  world.clock.advance(seconds(3600));
-  engine->tick();
-  ASSERT_EQ(engine->snapshots().size(), 1U);
-  EXPECT_FALSE(engine->snapshots()[0].manual);
-  world.clock.advance(seconds(20));
-  engine->tick();
-  EXPECT_EQ(engine->snapshots().size(), 1U);
-  engine->set_schedule(main, {});
-  world.clock.advance(seconds(3600));
-  engine->tick();
-  EXPECT_TRUE(engine->snapshots().empty());
 }
 
 TEST_F(EngineTest, AComputeThatDoesNotStartIsSaidToBeSo) {

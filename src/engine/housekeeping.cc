@@ -95,8 +95,13 @@ void EngineCore::expire() {
       if (snapshot.shown.expires_at && *snapshot.shown.expires_at <= now) snapshots.push_back(id);
   }
   for (const std::string& id : branches) {
-    delete_branch(id);
-    log_.info(fmt::format("branch {} has expired", id));
+    try {
+      delete_branch(id);
+      log_.info(fmt::format("branch {} has expired", id));
+    } catch (const Error& error) {
+      if (due("expiry of " + id, kForgetEvery))
+        log_.warning(fmt::format("branch {} has expired: {}", id, error.what()));
+    }
   }
   for (const std::string& id : snapshots) {
     delete_snapshot(id);
@@ -118,6 +123,26 @@ void EngineCore::watch_computes() {
     }
   }
   for (const auto& [endpoint, line] : active) watch_compute(endpoint, line);
+  if (source_->managed()) watch_source();
+}
+
+// A managed source runs unless it was suspended.
+void EngineCore::watch_source() {
+  {
+    auto lock = state_->lock();
+    const BranchRecord& main = source_branch(state_->tables());
+    if (!queue_->open(main.shown.id).empty()) return;
+  }
+  if (source_->running()) return;
+  Draft draft = this->draft();
+  const BranchRecord& main = source_branch(state_->tables());
+  const EndpointRecord* endpoint = writer_of(state_->tables(), main.shown.id);
+  if (!queue_->open(main.shown.id).empty() || endpoint->shown.current_state != "active" ||
+      !due("start of the source", kSnapshotRetry))
+    return;
+  log_.warning("the source has ended; it is started again");
+  start_operation(draft, *endpoint);
+  commit(draft);
 }
 
 // One that ended by itself is started again; one that nobody has used for long is suspended.
@@ -263,6 +288,7 @@ void EngineCore::forget_old() {
     if (clock_.now() - gone.at > kGoneKept && !tables.branches.contains(id) &&
         !tables.endpoints.contains(id))
       draft.change.erase(RecordKind::gone, id);
+  std::erase_if(busy_at_, [&](const auto& entry) { return !tables.endpoint(entry.first); });
   commit(draft);
 }
 

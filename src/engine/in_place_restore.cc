@@ -11,9 +11,10 @@
 namespace holdfast {
 namespace {
 
-// A source that is stopped waits for its receiver, so what is missing then is on its way to disk.
 constexpr double kReceiveSecondsMax = 60;
 constexpr std::chrono::milliseconds kReceivePoll{50};
+constexpr int kStillPolls = 20;  // without a receiver or a byte more: nothing comes any more
+constexpr int kStopsMax = 3;
 constexpr std::chrono::seconds kUndoPause{5};
 
 std::string parent_of(const std::string& path) {
@@ -79,6 +80,7 @@ void InPlaceRestore::forward(RestoreJournal& journal, const Run& run) {
     write(journal, RestoreStep::stop);
   }
   if (journal.step == RestoreStep::stop) {
+    if (source_.running()) wait_for_receiver(unstoppable);
     stop(journal, unstoppable);
     write(journal, RestoreStep::adopt);
   }
@@ -122,21 +124,48 @@ void InPlaceRestore::recover(RestoreJournal& journal, const Run& run) {
 }
 
 void InPlaceRestore::stop(RestoreJournal& journal, const Run& run) {
-  source_.stop(run);
-  did("stopped");
-  Lsn last = source_.shutdown_checkpoint();
-  double deadline = run.clock.monotonic_seconds() + kReceiveSecondsMax;
-  for (;;) {
-    RestorePoint head = storage_.head(kMainLine);
+  for (int attempt = 1;; ++attempt) {
+    source_.stop(run);
+    did("stopped");
+    Lsn last = source_.shutdown_checkpoint();
+    RestorePoint head = wait_for_tail(last, run);
     if (head.record >= last) {
       journal.old_end = head;
       return;
     }
-    if (run.clock.monotonic_seconds() > deadline)
+    if (attempt == kStopsMax)
       throw Error(ErrorCode::unavailable,
                   fmt::format("WAL of the source was received to {} only, and it ends after {}",
                               format_lsn(head.end), format_lsn(last)),
-                  "let the engine catch up with the source first");
+                  "see why the engine does not receive, and try again");
+    // Its receiver was away when it was stopped: what it wrote last can only come from itself.
+    source_.start(run);
+    did("started again");
+    wait_for_receiver(run);
+  }
+}
+
+// A source that is stopped sends its receiver everything first, so that what is missing then is on
+// its way to disk; or the receiver was not there, and nothing comes any more.
+RestorePoint InPlaceRestore::wait_for_tail(Lsn last, const Run& run) {
+  double deadline = run.clock.monotonic_seconds() + kReceiveSecondsMax;
+  RestorePoint head = storage_.head(kMainLine);
+  for (int still = 0; head.record < last && still < kStillPolls;) {
+    if (run.clock.monotonic_seconds() > deadline) break;
+    std::this_thread::sleep_for(kReceivePoll);
+    RestorePoint now = storage_.head(kMainLine);
+    still = now.end > head.end || storage_.health().receiving ? 0 : still + 1;
+    head = now;
+  }
+  return head;
+}
+
+void InPlaceRestore::wait_for_receiver(const Run& run) {
+  double deadline = run.clock.monotonic_seconds() + kReceiveSecondsMax;
+  for (;;) {
+    StorageHealth health = storage_.health();
+    if (health.receiving && health.received >= health.source) return;
+    if (run.clock.monotonic_seconds() > deadline) return;  // the next stop says what is missing
     std::this_thread::sleep_for(kReceivePoll);
   }
 }

@@ -44,6 +44,8 @@ class InPlaceRestore {
   void forward(RestoreJournal& journal, const Run& run);
   void recover(RestoreJournal& journal, const Run& run);
   void stop(RestoreJournal& journal, const Run& run);
+  RestorePoint wait_for_tail(Lsn last, const Run& run);
+  void wait_for_receiver(const Run& run);
   void swap(const RestoreJournal& journal);
   void undo(RestoreJournal& journal, const Run& run);
   void undo_once(const RestoreJournal& journal, const Run& run);

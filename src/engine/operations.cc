@@ -40,7 +40,8 @@ void OperationQueue::start(int workers) {
       OperationRecord operation = state_.tables().operations.at(sequence);
       if (operation.shown.status != "running") continue;
       ++operation.shown.failures_count;
-      if (operation.shown.failures_count < kAttemptsMax) {
+      bool gone_on_with = operation.shown.action == kRestoreAction;
+      if (gone_on_with || operation.shown.failures_count < kAttemptsMax) {
         operation.shown.status = "scheduling";
         change.put(operation);
         continue;

@@ -8,7 +8,8 @@
 // Crashes: an operation is in the state before its caller is answered, and its end is written in
 // one transaction with what it changed. What had not ended when the engine stopped, by whatever
 // means, is run again by the next one: work must be idempotent. One that was running in
-// kAttemptsMax crashes is given up, lest it take the engine down for ever.
+// kAttemptsMax crashes is given up, lest it take the engine down for ever; but for restoring in
+// place, which would leave the source down.
 //
 // Functions with `Change` are called with the state's lock held, the others without it. The worker
 // (OperationWork) is called without it in run(), with it in the function that run() returns and in

@@ -99,6 +99,16 @@ TEST_F(WalFolderTest, AdoptsATimelineUpToItsEnd) {
   EXPECT_EQ(folder_.history(3), std::nullopt);
 }
 
+TEST_F(WalFolderTest, AdoptsNothingOfWhatASegmentHeldBefore) {
+  std::string pg_wal = temporary_.path() + "/pg_wal";
+  make_folders(pg_wal);
+  put(pg_wal, "00000002.history", "1\t0/800200\tx\n");
+  put(pg_wal, name(2, 9), std::string(300, 'x'));
+  folder_.adopt(pg_wal, 2, {9 * kMiB + 100}, kSegment);
+  EXPECT_EQ(read_file(folder_.current() + "/" + name(2, 9, true), kSegment),
+            std::string(100, 'x') + std::string(200, '\0'));
+}
+
 TEST_F(WalFolderTest, RemovesWhatIsUnneededButNeverTheNewest) {
   for (uint64_t number : {6, 7}) put(folder_.current(), name(1, number));
   put(folder_.current(), name(1, 8, true));
