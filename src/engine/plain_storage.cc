@@ -159,9 +159,9 @@ void PlainStorage::Parts::look() {
 
 StorageHealth PlainStorage::Parts::health() const {
   StorageHealth found = receiver_.health();
-  if (found.received.value == 0)
-    for (const RecoverableRange& each : history_.ranges(history_.current()))
-      found.received = each.to;
+  // A source that crashed has forgotten how much of its slot was confirmed: what is here counts.
+  for (const RecoverableRange& each : history_.ranges(history_.current()))
+    found.received = std::max(found.received, each.to);
   std::lock_guard lock(mutex_);
   if (found.trouble.empty()) found.trouble = trouble_;
   return found;

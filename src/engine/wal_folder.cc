@@ -40,9 +40,8 @@ void rename_file(const std::string& from, const std::string& to) {
 }
 
 // A copy under a temporary name, made durable, then renamed: a crash leaves all of it or nothing.
-// What lies at `content_bytes` and behind becomes zeros.
-void copy_durably(const std::string& from, const std::string& to,
-                  uint64_t content_bytes = UINT64_MAX) {
+// From `end` on it holds zeros, whatever `from` holds there.
+void copy_durably(const std::string& from, const std::string& to, uint64_t end = UINT64_MAX) {
   std::string temporary = to + ".adopting";
   Fd source = open_file(from, O_RDONLY);
   Fd target = open_file(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600);
@@ -50,8 +49,9 @@ void copy_durably(const std::string& from, const std::string& to,
   for (uint64_t at = 0;;) {
     size_t count = pread_all(source.get(), block.data(), block.size(), at, from);
     if (count == 0) break;
-    for (size_t i = 0; i < count; ++i)
-      if (at + i >= content_bytes) block[i] = 0;
+    uint64_t kept = std::min<uint64_t>(count, end - std::min(at, end));
+    std::fill(block.begin() + static_cast<ptrdiff_t>(kept),
+              block.begin() + static_cast<ptrdiff_t>(count), 0);
     write_all(target.get(), {block.data(), count}, temporary);
     at += count;
   }
@@ -204,11 +204,11 @@ void WalFolder::adopt(const std::string& pg_wal, Timeline timeline, Lsn end,
     for (const std::string& folder : folders())
       is_here = is_here || file_exists(folder + "/" + name) ||
                 (!whole && file_exists(folder + "/" + name + ".partial"));
-    // A server's segment was another one before, and holds its bytes where it has written none yet.
-    // In a receiver's, they would be taken for damage.
-    if (!is_here)
-      copy_durably(pg_wal + "/" + name, current_ + "/" + name + (whole ? "" : ".partial"),
-                   whole ? UINT64_MAX : end.value % segment_bytes);
+    if (is_here) continue;
+    // Behind its end a server's segment may hold older WAL. The receiver writes up to what it has
+    // got and no further, so that would be taken for what the source wrote.
+    copy_durably(pg_wal + "/" + name, current_ + "/" + name + (whole ? "" : ".partial"),
+                 whole ? UINT64_MAX : end.value % segment_bytes);
   }
   // Last: who sees the history finds the segments.
   if (!file_exists(current_ + "/" + history))

@@ -86,27 +86,19 @@ TEST_F(WalFolderTest, AdoptsATimelineUpToItsEnd) {
   put(pg_wal, "00000002.history", "1\t0/800200\tx\n");
   put(pg_wal, name(1, 7));
   put(pg_wal, name(2, 8), "eight");
-  put(pg_wal, name(2, 9), "nine");
+  put(pg_wal, name(2, 9), std::string(100, '9') + "older WAL behind the end");
   put(pg_wal, name(2, 10), "recycled");
   folder_.adopt(pg_wal, 2, {9 * kMiB + 100}, kSegment);
   folder_.adopt(pg_wal, 2, {9 * kMiB + 100}, kSegment);
   EXPECT_TRUE(has(folder_.current(), name(2, 8)));
   EXPECT_TRUE(has(folder_.current(), name(2, 9, true)));
+  EXPECT_EQ(read_file(folder_.current() + "/" + name(2, 9, true), kMiB),
+            std::string(100, '9') + std::string(24, '\0'));
   EXPECT_FALSE(has(folder_.current(), name(2, 9)));
   EXPECT_FALSE(has(folder_.current(), name(2, 10)));
   EXPECT_FALSE(has(folder_.current(), name(1, 7)));
   EXPECT_EQ(folder_.history(2), "1\t0/800200\tx\n");
   EXPECT_EQ(folder_.history(3), std::nullopt);
-}
-
-TEST_F(WalFolderTest, AdoptsNothingOfWhatASegmentHeldBefore) {
-  std::string pg_wal = temporary_.path() + "/pg_wal";
-  make_folders(pg_wal);
-  put(pg_wal, "00000002.history", "1\t0/800200\tx\n");
-  put(pg_wal, name(2, 9), std::string(300, 'x'));
-  folder_.adopt(pg_wal, 2, {9 * kMiB + 100}, kSegment);
-  EXPECT_EQ(read_file(folder_.current() + "/" + name(2, 9, true), kSegment),
-            std::string(100, 'x') + std::string(200, '\0'));
 }
 
 TEST_F(WalFolderTest, RemovesWhatIsUnneededButNeverTheNewest) {

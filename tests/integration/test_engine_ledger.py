@@ -243,15 +243,13 @@ class Kills(unittest.TestCase):
             engine.kill9()
             if number % 3 == 1:
                 self.source.kill9()
-                pause(0, 0.5)
+                self.start_without_source(received, number)
                 self.source.start()
                 self.ledger.resume()
             elif number % 3 == 2:
                 self.ledger.wait_for(50)  # written while nobody receives
             engine.start()
-            state = engine.history()
-            self.assertGreaterEqual(lsn(state["receiving"]["received_lsn"]), lsn(received),
-                                    f"received WAL is gone after kill {number}")
+            self.check_received(received, number)
             self.check_history(oldest, f"kill {number}")
             self.check_some_point(f"kill {number}")
         # The source crashes while the engine runs.
@@ -267,6 +265,21 @@ class Kills(unittest.TestCase):
         self.assertGreater(busy.rounds, 0)
         self.check_head()
         self.check_operations_end()
+
+    def check_received(self, before: str, number: int) -> None:
+        now = self.engine.history()["receiving"]["received_lsn"]
+        self.assertGreaterEqual(lsn(now), lsn(before), f"received WAL is gone after kill {number}")
+
+    def start_without_source(self, received: str, number: int) -> None:
+        """When it matters most, the source is away: what was received is there and can be branched from."""
+        engine = self.engine
+        engine.start()
+        self.check_received(received, number)
+        name = f"without-source-{number}"
+        made = engine.create_branch(name, parent_lsn=received)
+        with engine.connect(name) as client:
+            self.assertGreater(len(ledger_xids(client)), 0)
+        engine.settle(engine.api.delete(f"branches/{made['branch']['id']}"))
 
     def check_history(self, oldest: str, when: str) -> None:
         state = self.engine.history()
@@ -343,10 +356,8 @@ class Gaps(unittest.TestCase):
         with engine.connect("before") as client:
             self.assertEqual("1", client.psql("SELECT count(*) FROM t"))
         engine.create_branch("lost", compute=False, expect=400, parent_lsn=lost)
-        # History goes on behind it: at the latest with the next snapshot.
-        engine.settle(engine.api.post(f"branches/{engine.api.default_branch()['id']}/snapshot",
-                                      query={"name": "after"}))
-        engine.wait_for(lambda: len(engine.history()["windows"]) == 2, 60, "a window behind the gap")
+        # History goes on behind it, with a snapshot that the engine takes of itself.
+        engine.wait_for(lambda: len(engine.history()["windows"]) == 2, 120, "a window behind the gap")
         engine.wait_received()
         engine.create_branch("after", expect=201)
         with engine.connect("after") as client:

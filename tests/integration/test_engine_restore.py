@@ -260,7 +260,7 @@ class Life(unittest.TestCase):
         cls.source.create_role("care_app")
         cls.source.psql("CREATE TABLE visits (id int PRIMARY KEY); INSERT INTO visits VALUES (1);"
                         "GRANT SELECT ON visits TO care_app;"
-                        "CREATE PUBLICATION some FOR TABLE visits;"
+                        "CREATE PUBLICATION a_few FOR TABLE visits;"
                         "CREATE SUBSCRIPTION stolen CONNECTION 'host=192.0.2.1 dbname=x' PUBLICATION y"
                         " WITH (connect = false)")
         cls.source.psql("ALTER SYSTEM SET maintenance_work_mem = '33MB'")
@@ -462,17 +462,21 @@ class Life(unittest.TestCase):
 
 class Idle(unittest.TestCase):
     def test_idle_computes_are_suspended(self):
-        engine = make_engine(self, settings={"suspend_timeout": 3})
+        engine = make_engine(self, settings={"suspend_timeout": 10})
         branch = engine.create_branch("dozer")["branch"]
         with engine.connect("dozer") as client:
             busy = subprocess.Popen([client.bindir / "psql", "-X", "-q", "-d", "postgres", "-c",
-                                     "CREATE TABLE own AS SELECT 1 AS i; SELECT pg_sleep(8)"],
+                                     "CREATE TABLE own AS SELECT 1 AS i; SELECT pg_sleep(15)"],
                                     env=client.client_env(), cwd=client.dir, stdout=subprocess.DEVNULL)
             self.assertEqual(0, busy.wait(60), "a working client was thrown out")
             engine.wait_for(lambda: engine.endpoint(branch["id"])["current_state"] == "idle", 60,
                             "the idle compute to be suspended")
             self.assertEqual({}, engine.postmasters())
-            engine.settle(engine.api.post(f"endpoints/{engine.endpoint(branch['id'])['id']}/start"))
+            # Its own setting counts before the engine's.
+            endpoint = f"endpoints/{engine.endpoint(branch['id'])['id']}"
+            engine.settle(engine.api.patch(endpoint, {"endpoint": {"suspend_timeout_seconds": -1}}))
+            engine.settle(engine.api.post(f"{endpoint}/start"))
+            time.sleep(15)
             self.assertEqual("1", client.psql("SELECT i FROM own"))
 
 
