@@ -108,6 +108,10 @@ class BranchStorage {
   virtual RestorePoint head(const std::string& line) = 0;  // all that was received
   virtual RestorePoint at_lsn(const std::string& line, Lsn lsn) = 0;
   virtual RestorePoint at_time(const std::string& line, UtcTime time) = 0;
+  // The same in the history that leads to `limit`, which is the answer for anything later. That may
+  // be another than its line's present one: a source that was restored in place goes on elsewhere.
+  virtual RestorePoint at_lsn_within(const RestorePoint& limit, Lsn lsn) = 0;
+  virtual RestorePoint at_time_within(const RestorePoint& limit, UtcTime time) = 0;
 
   virtual void add_line(const Line& line) = 0;  // harmless when it is known already
   virtual void remove_line(const std::string& id) = 0;

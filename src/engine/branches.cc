@@ -107,10 +107,10 @@ void EngineCore::check_branches_left(const Tables& tables) const {
 }
 
 // By record, or because its data begins on this branch's line.
-bool EngineCore::has_children(const Tables& tables, const BranchRecord& branch) {
+bool EngineCore::has_children(const Tables& tables, const BranchRecord& branch, bool also_deleted) {
   return std::any_of(tables.branches.begin(), tables.branches.end(), [&](const auto& entry) {
     const BranchRecord& other = entry.second;
-    return other.shown.id != branch.shown.id && !other.source &&
+    return other.shown.id != branch.shown.id && !other.source && (also_deleted || !other.deleted) &&
            ((!other.deleted && other.shown.parent_id == branch.shown.id) ||
             (!branch.source && other.point.line == branch.line));
   });
@@ -303,9 +303,11 @@ std::optional<neon::Changed> EngineCore::delete_branch(const std::string& id) {
   if (branch.shown.is_protected)
     throw Error(ErrorCode::violated, "a protected branch cannot be deleted",
                 "take its protection away first");
-  if (has_children(tables, branch))
+  if (has_children(tables, branch, false))
     throw Error(ErrorCode::violated, "a branch with children cannot be deleted",
                 "delete its children first");
+  if (has_children(tables, branch))
+    throw Error(ErrorCode::busy, "a child of the branch is still being deleted", "try again later");
   for (const auto& [snapshot_id, snapshot] : tables.snapshots)
     if (snapshot.point.line == branch.line)
       throw Error(ErrorCode::violated,
@@ -339,6 +341,11 @@ void EngineCore::remove_branch(Draft& draft, const BranchRecord& branch) {
     draft.change.put(std::move(stopped));
   }
   draft.change.put(std::move(removed));
+  remove_operation(draft, branch);
+}
+
+void EngineCore::remove_operation(Draft& draft, const BranchRecord& branch) {
+  const std::string& id = branch.shown.id;
   enqueue(draft, {.action = "delete_timeline",
                   .branch_id = id,
                   .endpoint_id = {},

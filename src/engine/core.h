@@ -220,20 +220,20 @@ class EngineCore final : public Engine, private OperationWork {
   RestorePoint head_of(const BranchRecord& branch);
   RestorePoint point_at_lsn(const BranchRecord& branch, Lsn lsn);
   RestorePoint point_at_time(const BranchRecord& branch, UtcTime time);
-  // The branch on whose line this branch begins; the source's for points on kMainLine.
-  BranchRecord owner_of_line(const std::string& line) const;
   std::vector<RestorePoint> needed_points() const;
-  static void check_ancestor(const RestorePoint& found, const BranchRecord& branch);
 
   // branches.cc
   void check_name(const Tables& tables, const std::string& name, const std::string& own_id) const;
   void check_expiry(const std::optional<UtcTime>& expires_at) const;
   void check_branches_left(const Tables& tables) const;
-  static bool has_children(const Tables& tables, const BranchRecord& branch);
+  // also_deleted: also those that are being removed, whose files still build on the branch's.
+  static bool has_children(const Tables& tables, const BranchRecord& branch,
+                           bool also_deleted = true);
   void inherit_names(const BranchRecord& parent, BranchRecord& child) const;
   BranchRecord new_branch(const Tables& tables, const std::string& name, const BranchRecord& parent,
                           const ResolvedPoint& at);
   void remove_branch(Draft& draft, const BranchRecord& branch);
+  void remove_operation(Draft& draft, const BranchRecord& branch);
 
   // endpoints.cc
   EndpointRecord new_endpoint(Draft& draft, const neon::EndpointRequest& request,
@@ -294,6 +294,7 @@ class EngineCore final : public Engine, private OperationWork {
   void run_schedules();
   void trim_history();
   void measure();
+  void remove_again();
   void forget_old();
   bool due(const std::string& chore, std::chrono::seconds every);
 
@@ -316,8 +317,12 @@ class EngineCore final : public Engine, private OperationWork {
   mutable std::mutex ports_mutex_;
   std::set<int> lent_ports_;                 // of computes that live for one question
   std::counting_semaphore<8> temporary_{2};  // such computes at once: each copies a snapshot
-  std::map<std::string, UtcTime> busy_at_;   // of endpoints; only the housekeeping's
-  std::map<std::string, UtcTime> done_at_;   // of chores; likewise
+  struct Use {
+    UtcTime busy_at;
+    uint64_t sessions = 0;  // ever opened, when last looked at
+  };
+  std::map<std::string, Use> uses_;         // of endpoints; only the housekeeping's
+  std::map<std::string, UtcTime> done_at_;  // of chores; likewise
 
   std::unique_ptr<OperationQueue> queue_;
   std::jthread housekeeper_;

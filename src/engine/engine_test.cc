@@ -114,6 +114,20 @@ TEST_F(EngineTest, DeletingTakesEverythingAndCanBeRepeated) {
   create("b1", false);  // the name is free
 }
 
+TEST_F(EngineTest, AParentWaitsForWhatIsLeftOfItsChildren) {
+  std::string parent = create("parent").branch->id;
+  std::string child = create("child", true, parent).branch->id;
+  world.fail_on.insert("remove line");
+  EXPECT_TRUE(engine->delete_branch(child));
+  settle();
+  EXPECT_ERROR(busy, engine->delete_branch(parent));
+  world.fail_on.clear();
+  world.clock.advance(std::chrono::hours(1));
+  engine->tick();
+  settle();
+  EXPECT_TRUE(engine->delete_branch(parent));
+}
+
 TEST_F(EngineTest, WhatMustStayCannotBeDeleted) {
   EXPECT_ERROR(violated, engine->delete_branch(main));
   std::string parent = create("parent", false).branch->id;
@@ -177,6 +191,25 @@ TEST_F(EngineTest, AnIdleComputeIsSuspendedAndABusyOneIsNot) {
   // Asking how to connect wakes it.
   engine->connection_uri(idle.branch->id, {}, "app", "app");
   EXPECT_EQ(engine->endpoint(idle.endpoints[0].id).current_state, "active");
+}
+
+TEST_F(EngineTest, AClientThatCameAndWentBetweenTwoLooksKeepsAComputeUp) {
+  settings.suspend_timeout_seconds = 300;
+  open();
+  neon::Changed made = create("b1");
+  world.clock.advance(seconds(100));
+  engine->tick();
+  ++world.servers.begin()->second.activity.sessions;
+  world.clock.advance(seconds(201));
+  engine->tick();
+  world.clock.advance(seconds(299));
+  engine->tick();
+  settle();
+  EXPECT_EQ(engine->endpoint(made.endpoints[0].id).current_state, "active");
+  world.clock.advance(seconds(10));
+  engine->tick();
+  settle();
+  EXPECT_EQ(engine->endpoint(made.endpoints[0].id).current_state, "idle");
 }
 
 TEST_F(EngineTest, AComputeThatEndedIsStartedAgain) {

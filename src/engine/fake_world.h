@@ -153,6 +153,17 @@ class FakeStorage final : public BranchStorage {
     return fake_point(line, line == kMainLine ? world_.main_timeline : 9,
                       std::min(world_.records, static_cast<int>(second)));
   }
+  RestorePoint at_lsn_within(const RestorePoint& limit, Lsn lsn) override {
+    int record = static_cast<int>(lsn.value / 0x100);
+    if (record < 1) throw Error(ErrorCode::invalid, "LSN is outside the windows");
+    return lsn >= limit.end ? limit : fake_point(limit.line, limit.timeline, record);
+  }
+  RestorePoint at_time_within(const RestorePoint& limit, UtcTime time) override {
+    auto second = std::chrono::duration_cast<std::chrono::seconds>(time - test_time(0)).count();
+    if (second < 1) throw Error(ErrorCode::invalid, "the time is outside the windows");
+    RestorePoint point = fake_point(limit.line, limit.timeline, static_cast<int>(second));
+    return point.end >= limit.end ? limit : point;
+  }
   void add_line(const Line& line) override {
     world_.step("add line");
     std::lock_guard lock(world_.mutex);

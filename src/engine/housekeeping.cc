@@ -17,6 +17,7 @@ using std::chrono::seconds;
 constexpr seconds kWatchEvery{5};      // computes: pid file and one query each
 constexpr seconds kTrimEvery{600};     // reads folders
 constexpr seconds kMeasureEvery{300};  // sums of sizes
+constexpr seconds kRemoveAgainEvery{60};
 constexpr seconds kForgetEvery{3600};
 constexpr seconds kSnapshotRetry{60};     // after one that failed
 constexpr size_t kOperationsKept = 2000;  // that have ended
@@ -78,6 +79,7 @@ void EngineCore::tick() {
   chore("watch computes", kWatchEvery, &EngineCore::watch_computes);
   chore("take snapshots", seconds(1), &EngineCore::take_due_snapshots);
   chore("take scheduled snapshots", seconds(10), &EngineCore::run_schedules);
+  chore("remove what deleted branches left", kRemoveAgainEvery, &EngineCore::remove_again);
   chore("measure", kMeasureEvery, &EngineCore::measure);
   chore("trim history", kTrimEvery, &EngineCore::trim_history);
   chore("forget what is old", kForgetEvery, &EngineCore::forget_old);
@@ -149,7 +151,8 @@ void EngineCore::watch_source() {
 void EngineCore::watch_compute(const EndpointRecord& endpoint, const std::string& line) {
   const std::string& id = endpoint.shown.id;
   auto compute = computes_->make(compute_settings(endpoint, line));
-  bool running = compute->state() == ComputeState::running;
+  ComputeState state = compute->state();
+  bool running = state == ComputeState::running;
   UtcTime now = clock_.now();
   bool idle = false;
   if (running) {
@@ -157,11 +160,15 @@ void EngineCore::watch_compute(const EndpointRecord& endpoint, const std::string
     if (timeout == 0) timeout = settings_.suspend_timeout_seconds;
     if (timeout <= 0) return;
     ComputeActivity activity = compute->activity();
-    auto [busy, first] = busy_at_.try_emplace(id, endpoint.shown.started_at.value_or(now));
-    if (endpoint.shown.started_at)
-      busy->second = std::max(busy->second, *endpoint.shown.started_at);
-    if (activity.last_activity) busy->second = std::max(busy->second, *activity.last_activity);
-    idle = now - busy->second > seconds(timeout);
+    Use& use =
+        uses_.try_emplace(id, Use{endpoint.shown.started_at.value_or(now), activity.sessions})
+            .first->second;
+    if (endpoint.shown.started_at) use.busy_at = std::max(use.busy_at, *endpoint.shown.started_at);
+    if (activity.last_activity) use.busy_at = std::max(use.busy_at, *activity.last_activity);
+    // Somebody came and went since. A count that begins anew after a crash is no harm.
+    if (activity.sessions != use.sessions) use.busy_at = now;
+    use.sessions = activity.sessions;
+    idle = now - use.busy_at > seconds(timeout);
   }
   if (running && !idle) return;
   Draft draft = this->draft();
@@ -171,9 +178,12 @@ void EngineCore::watch_compute(const EndpointRecord& endpoint, const std::string
     return;
   if (running) {
     suspend_operation(draft, *current);
-    busy_at_.erase(id);
+    uses_.erase(id);
   } else {
-    log_.warning(fmt::format("the compute of {} has ended; it is started again", id));
+    // One that recovers from a crash of its own is waited for by the same operation.
+    log_.warning(fmt::format("the compute of {} {}", id,
+                             state == ComputeState::starting ? "recovers from a crash"
+                                                             : "has ended; it is started again"));
     start_operation(draft, *current);
   }
   commit(draft);
@@ -274,6 +284,14 @@ void EngineCore::trim_history() {
   storage_->trim(clock_.now() - retention, needed_points());
 }
 
+// A deleted branch whose removal failed still holds its files, and its parent with them.
+void EngineCore::remove_again() {
+  Draft draft = this->draft();
+  for (const auto& [id, branch] : state_->tables().branches)
+    if (branch.deleted && queue_->open(id).empty()) remove_operation(draft, branch);
+  commit(draft);
+}
+
 void EngineCore::forget_old() {
   Draft draft = this->draft();
   const Tables& tables = state_->tables();
@@ -288,7 +306,7 @@ void EngineCore::forget_old() {
     if (clock_.now() - gone.at > kGoneKept && !tables.branches.contains(id) &&
         !tables.endpoints.contains(id))
       draft.change.erase(RecordKind::gone, id);
-  std::erase_if(busy_at_, [&](const auto& entry) { return !tables.endpoint(entry.first); });
+  std::erase_if(uses_, [&](const auto& entry) { return !tables.endpoint(entry.first); });
   commit(draft);
 }
 

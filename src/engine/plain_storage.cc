@@ -74,6 +74,9 @@ class PlainStorage::Parts {
   BroughtFolder bring(const RestorePoint& point, const std::string& folder, const Run& run);
   void trim(UtcTime keep_since, const std::vector<RestorePoint>& needed);
   void adopt_timeline(const std::string& data_folder, const RestorePoint& fork);
+  void refresh_main();
+  RestorePoint at_lsn_within(const RestorePoint& limit, Lsn lsn);
+  TimedPoint at_time_within(const RestorePoint& limit, UtcTime time);
 
   WalReceiver& receiver() { return receiver_; }
   SnapshotCatalog& catalog() { return catalog_; }
@@ -82,11 +85,8 @@ class PlainStorage::Parts {
  private:
   void keep(const std::stop_token& stop);
   void look();
-  void refresh_main();
   Line known_line(const std::string& id) const;
   Lineage main_to(const RestorePoint& limit) const;
-  RestorePoint at_lsn_within(const RestorePoint& limit, Lsn lsn);
-  TimedPoint at_time_within(const RestorePoint& limit, UtcTime time);
   void wait_for_wal(const BackupRange& range, const Run& run);
   void wait_for_receiver(const Run& run);
   StoredSnapshot choose_snapshot(BringOrder& order, const RestorePoint& point);
@@ -467,6 +467,14 @@ RestorePoint PlainStorage::at_lsn(const std::string& line, Lsn lsn) {
 }
 RestorePoint PlainStorage::at_time(const std::string& line, UtcTime time) {
   return parts_->at_time(line, time);
+}
+RestorePoint PlainStorage::at_lsn_within(const RestorePoint& limit, Lsn lsn) {
+  parts_->refresh_main();
+  return parts_->at_lsn_within(limit, lsn);
+}
+RestorePoint PlainStorage::at_time_within(const RestorePoint& limit, UtcTime time) {
+  parts_->refresh_main();
+  return parts_->at_time_within(limit, time).point;
 }
 void PlainStorage::add_line(const Line& line) {
   parts_->archives().add(line);

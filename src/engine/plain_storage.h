@@ -58,6 +58,8 @@ class PlainStorage final : public BranchStorage {
   RestorePoint head(const std::string& line) override;
   RestorePoint at_lsn(const std::string& line, Lsn lsn) override;
   RestorePoint at_time(const std::string& line, UtcTime time) override;
+  RestorePoint at_lsn_within(const RestorePoint& limit, Lsn lsn) override;
+  RestorePoint at_time_within(const RestorePoint& limit, UtcTime time) override;
   void add_line(const Line& line) override;
   void remove_line(const std::string& id) override;
   BroughtFolder bring(const RestorePoint& point, const std::string& folder,

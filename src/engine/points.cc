@@ -34,13 +34,6 @@ ComputeSettings EngineCore::compute_settings(const EndpointRecord& endpoint,
   return settings;
 }
 
-BranchRecord EngineCore::owner_of_line(const std::string& line) const {
-  auto lock = state_->lock();
-  for (const auto& [id, branch] : state_->tables().branches)
-    if (branch.line == line) return branch;
-  throw Error(ErrorCode::corrupt, fmt::format("engine state: no branch has the line {}", line));
-}
-
 // A branch without a state of its own yet is where it began. One that has is as far as its server
 // has flushed its WAL, or, when it is stopped, as its WAL goes.
 RestorePoint EngineCore::head_of(const BranchRecord& branch) {
@@ -63,25 +56,11 @@ RestorePoint EngineCore::head_of(const BranchRecord& branch) {
   return storage_->head(branch.line);
 }
 
-// The source may have been restored in place since the branch was made: what it has done later than
-// that is on a newer timeline, and no history of the branch.
-void EngineCore::check_ancestor(const RestorePoint& found, const BranchRecord& branch) {
-  if (found.line != branch.point.line || found.timeline <= branch.point.timeline) return;
-  throw Error(ErrorCode::invalid,
-              fmt::format("{} is no longer in the history that branch {} comes from",
-                          format_lsn(found.end), branch.shown.name),
-              "choose a point of the branch itself, or one before the source was restored");
-}
-
 // What lies before a branch's beginning is its parent's history, and so its own too.
 RestorePoint EngineCore::point_at_lsn(const BranchRecord& branch, Lsn lsn) {
   if (branch.source) return storage_->at_lsn(kMainLine, lsn);
   if (lsn == branch.point.end) return branch.point;
-  if (lsn < branch.point.end) {
-    RestorePoint found = point_at_lsn(owner_of_line(branch.point.line), lsn);
-    check_ancestor(found, branch);
-    return found;
-  }
+  if (lsn < branch.point.end) return storage_->at_lsn_within(branch.point, lsn);
   if (!branch.started)
     throw Error(ErrorCode::invalid, fmt::format("LSN {} is beyond the branch's end, {}",
                                                 format_lsn(lsn), format_lsn(branch.point.end)));
@@ -93,11 +72,7 @@ RestorePoint EngineCore::point_at_time(const BranchRecord& branch, UtcTime time)
   if (time > clock_.now())
     throw Error(ErrorCode::invalid, fmt::format("{} is in the future", format_rfc3339(time)));
   UtcTime began = branch.shown.parent_timestamp.value_or(branch.shown.created_at);
-  if (time < began) {
-    RestorePoint found = point_at_time(owner_of_line(branch.point.line), time);
-    check_ancestor(found, branch);
-    return found;
-  }
+  if (time < began) return storage_->at_time_within(branch.point, time);
   if (!branch.started || time < branch.shown.created_at) return branch.point;
   return storage_->at_time(branch.line, time);
 }

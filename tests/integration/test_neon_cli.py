@@ -61,13 +61,9 @@ class Commands:
         self.names: list[str] = []
 
     def tearDown(self):
-        for name in reversed(self.names):
-            branch = engine.api.branches().get(name)
-            if branch and not branch["default"] and branch["id"] != self.main()["id"]:
-                if branch["protected"]:
-                    engine.api.patch(f"branches/{branch['id']}", {"branch": {"protected": False}})
-                engine.api.delete(f"branches/{branch['id']}")
-        self.assertEqual([], engine.proxy.problems)
+        problems = engine.proxy.problems
+        engine.drop_branches()
+        self.assertEqual([], problems)
 
     def name(self, text: str) -> str:
         """A name of this command line's own; the branch goes at the end of the test."""
@@ -248,8 +244,9 @@ class Commands:
         self.assertTrue(self.cli("branches", "set-default", "main").json()["default"])
 
     def test_add_compute(self):
-        branch = self.create("computes", "--no-compute")
         self.insert(1)
+        engine.wait_received()
+        branch = self.create("computes", "--no-compute")
         made = self.cli("branches", "add-compute", branch["name"], "--type", "read_write", "--cu", "0.5").json()
         self.settle(branch["id"])
         self.assertEqual(made["id"], engine.endpoint(branch["id"])["id"])

@@ -306,10 +306,29 @@ class EngineServer:
                 found.append(pid)
         return found
 
+    def drop_branches(self, wanted=lambda branch: True) -> None:
+        """Deletes the branches that `wanted` names and all that came of them, children before their parents."""
+        while True:
+            left = self.api.branches()
+            parents = {branch.get("parent_id") for branch in left.values()}
+            leaves = [branch for branch in left.values()
+                      if branch["id"] not in parents and branch.get("parent_id") and not branch["default"]
+                      and wanted(branch)]
+            if not leaves:
+                return
+            for branch in leaves:
+                if branch["protected"]:
+                    self.api.patch(f"branches/{branch['id']}", {"branch": {"protected": False}})
+                self.settle(self.api.delete(f"branches/{branch['id']}"))
+
     def postmasters(self) -> dict[int, Path]:
         """pid → data folder of the computes that run."""
         found = {}
-        for file in self.work.rglob("postmaster.pid"):
+        # Not rglob, which fails over a folder that goes while it looks.
+        for folder, _, files in os.walk(self.work):
+            if "postmaster.pid" not in files:
+                continue
+            file = Path(folder) / "postmaster.pid"
             try:
                 number = int(file.read_text().split("\n", 1)[0])
                 if os.readlink(f"/proc/{number}/cwd").startswith(str(self.dir)):
