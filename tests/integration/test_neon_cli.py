@@ -19,6 +19,10 @@ import harness  # noqa: E402
 from engine import (EngineServer, ManagedSource, lsn, now_on, parse_time, time_text,  # noqa: E402
                     use_tls)
 
+LONG = bool(os.environ.get("HOLDFAST_TEST_LONG"))
+# What the older command line does in every run; the rest, which it shares with the newest, in long ones.
+OLDER_OFTEN = ("test_create_and_connect", "test_create_at_a_point", "test_connection_strings", "test_delete",
+               "test_list_and_get", "test_restore_a_branch", "test_snapshots")
 ACTION_PATIENCE_S = 10  # of create-branch-action, for one request
 
 engine = source = None
@@ -62,6 +66,8 @@ class Commands:
 
     def tearDown(self):
         problems = engine.proxy.problems
+        for snapshot in engine.api.get("snapshots")["snapshots"]:  # they hold their branches
+            engine.settle(engine.api.delete(f"snapshots/{snapshot['id']}"))
         engine.drop_branches()
         self.assertEqual([], problems)
 
@@ -517,6 +523,11 @@ class Commands:
 
 class Older(Commands, unittest.TestCase):
     which = "older"
+
+    def setUp(self):
+        if not LONG and self._testMethodName not in OLDER_OFTEN:
+            self.skipTest("in long runs only")
+        super().setUp()
 
 
 class Newest(Commands, unittest.TestCase):
