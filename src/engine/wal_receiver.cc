@@ -213,6 +213,13 @@ void WalReceiver::begin_receiving() {
                               format_lsn(from->lsn), from->timeline));
     if (has == SourceLink::HasWal::removed) {
       Lsn received = std::max(from->lsn, health().received);
+      // A receiver that asked for it in vain has set the slot back to there, and a slot that holds
+      // nothing is none to begin anew from.
+      if (fresh.slot.received <= from->lsn) {
+        link_.drop_slot();
+        link_.make_slot();
+        fresh = link_.status();
+      }
       note_gap(fresh, std::min(received, fresh.flushed));
     }
   }

@@ -228,8 +228,10 @@ class Kills(unittest.TestCase):
             if random.random() < 0.2:
                 api.post(f"branches/{made['branch']['parent_id']}/snapshot", query={"name": name})
             api.delete(f"branches/{made['branch']['id']}")
-        except AssertionError:
-            if engine.running:  # else it was killed in the midst of an answer
+        except AssertionError as error:
+            if "ACTIVE_ENDPOINTS_LIMIT_EXCEEDED" in str(error):
+                pause(0, 2)  # killed so often that deleted ones still run
+            elif engine.running:  # else it was killed in the midst of an answer
                 raise
 
     def test_nothing_received_is_lost(self):

@@ -344,7 +344,9 @@ class Trouble(StorageTest):
         server = self.brought(source, storage, dead)
         self.assertEqual("1\n2\n3\n4", server.psql("SELECT n FROM t ORDER BY 1"))
 
-    def test_slot_dropped(self):
+    def lose_slot(self):
+        """A source whose slot was dropped while nobody received, and has thrown away what was not; and the
+        storage, stopped; the slot's name and the last point that was received."""
         source = self.server(max_wal_size="32MB", min_wal_size="32MB", checkpoint_timeout="1h")
         storage = self.storage(source)
         source.psql("CREATE TABLE t (n int, body text); INSERT INTO t VALUES (1)")
@@ -359,6 +361,28 @@ class Trouble(StorageTest):
         for _ in range(6):
             source.psql("INSERT INTO t SELECT 3, repeat('x', 1000) FROM generate_series(1, 2000);"
                         "SELECT pg_switch_wal(); CHECKPOINT")
+        return source, storage, slot, before
+
+    def test_slot_that_asked_in_vain(self):
+        """pg_receivewal sets its slot back to what it asks for, even where the source says that it is gone."""
+        source, storage, slot, before = self.lose_slot()
+        source.psql(f"SELECT pg_create_physical_replication_slot('{slot}', true)")
+        folder = next(storage.folder.rglob("*.partial")).parent
+        copy = shutil.copytree(folder, own_folder() / "wal")
+
+        def is_set_back() -> bool:
+            subprocess.run([source.bindir / "pg_receivewal", "-d", source.url(), "-D", copy, "--slot", slot,
+                            "--no-loop", "--status-interval=1"], capture_output=True, check=False)
+            return source.psql(f"SELECT restart_lsn <= '{before['end']}' FROM pg_replication_slots"
+                               f" WHERE slot_name = '{slot}'") == "t"
+
+        wait_until(is_set_back, 60, "the slot to be set back")
+        storage.start()
+        wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
+        self.assertEqual(1, storage.health()["gaps"])
+
+    def test_slot_dropped(self):
+        source, storage, _, before = self.lose_slot()
         moment = int(source.psql("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"))
         storage.start()
         wait_until(lambda: storage.health()["gaps"] == 1, 60, "the gap to be noticed")
