@@ -25,9 +25,8 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::milliseconds kLookPause{1000};
+constexpr std::chrono::milliseconds kLookPause{1000}, kWalPoll{50};
 constexpr std::chrono::milliseconds kCatchUp{3000}, kCatchUpTo{5000}, kFirstContact{60'000};
-constexpr std::chrono::milliseconds kWalPoll{50};
 constexpr double kWalSecondsMax = 600;  // without any WAL coming in
 constexpr int kLooksBeforeSnapshot = 3;
 constexpr double kSnapshotPauseSeconds = 30, kSnapshotPauseSecondsMax = 1800;
@@ -74,7 +73,6 @@ class PlainStorage::Parts {
   BroughtFolder bring(const RestorePoint& point, const std::string& folder, const Run& run);
   void trim(UtcTime keep_since, const std::vector<RestorePoint>& needed);
   void adopt_timeline(const std::string& data_folder, const RestorePoint& fork);
-  void refresh_main();
   RestorePoint at_lsn_within(const RestorePoint& limit, Lsn lsn);
   TimedPoint at_time_within(const RestorePoint& limit, UtcTime time);
 
@@ -85,6 +83,7 @@ class PlainStorage::Parts {
  private:
   void keep(const std::stop_token& stop);
   void look();
+  void refresh_main();
   Line known_line(const std::string& id) const;
   Lineage main_to(const RestorePoint& limit) const;
   void wait_for_wal(const BackupRange& range, const Run& run);
@@ -269,9 +268,8 @@ TimedPoint PlainStorage::Parts::at_time_within(const RestorePoint& limit, UtcTim
     return history_.at_time(main_to(limit), time, receiver_.caught_up_at(), limit);
   Line known = known_line(limit.line);
   // Along the whole history, oldest first: the first commit that is later ends it.
-  TimedPoint before;
   if (std::optional<WalTimePoint> own = archives_.at_time(known, time)) {
-    before = at_time_within(known.parent, time);
+    TimedPoint before = at_time_within(known.parent, time);
     if (before.point.end < known.parent.end) return before;
     RestorePoint point = on_line(limit.line, own->point);
     if (point.end >= limit.end) return {limit, true};
@@ -469,11 +467,11 @@ RestorePoint PlainStorage::at_time(const std::string& line, UtcTime time) {
   return parts_->at_time(line, time);
 }
 RestorePoint PlainStorage::at_lsn_within(const RestorePoint& limit, Lsn lsn) {
-  parts_->refresh_main();
+  parts_->archives().refresh(limit.line);
   return parts_->at_lsn_within(limit, lsn);
 }
 RestorePoint PlainStorage::at_time_within(const RestorePoint& limit, UtcTime time) {
-  parts_->refresh_main();
+  parts_->archives().refresh(limit.line);
   return parts_->at_time_within(limit, time).point;
 }
 void PlainStorage::add_line(const Line& line) {

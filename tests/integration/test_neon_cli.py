@@ -21,8 +21,7 @@ from engine import (EngineServer, ManagedSource, lsn, now_on, parse_time, time_t
 
 LONG = bool(os.environ.get("HOLDFAST_TEST_LONG"))
 # What the older command line does in every run; the rest, which it shares with the newest, in long ones.
-OLDER_OFTEN = ("test_create_and_connect", "test_create_at_a_point", "test_connection_strings", "test_delete",
-               "test_list_and_get", "test_restore_a_branch", "test_snapshots")
+OLDER_OFTEN = ("test_create_and_connect", "test_delete", "test_list_and_get", "test_restore_a_branch")
 ACTION_PATIENCE_S = 10  # of create-branch-action, for one request
 
 engine = source = None
