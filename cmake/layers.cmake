@@ -3,16 +3,6 @@
 
 set_property(GLOBAL PROPERTY HOLDFAST_LAYERS "")
 
-# What nearly every file includes, precompiled: a quarter of a build's time. With ccache it is left out:
-# there it would only cost hits, and a file that forgets one of its own includes is found out.
-function(holdfast_precompile target)
-  if(NOT CCACHE)
-    target_precompile_headers(${target} PRIVATE <fmt/format.h> <algorithm> <chrono> <functional> <map>
-                              <memory> <mutex> <optional> <set> <string> <string_view> <thread> <vector>
-                              ${ARGN})
-  endif()
-endfunction()
-
 function(holdfast_layer name)
   cmake_parse_arguments(ARG "" "" "USES;PACKAGES" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cc)
@@ -26,7 +16,6 @@ function(holdfast_layer name)
     list(APPEND used holdfast_${layer})
   endforeach()
   target_link_libraries(holdfast_${name} PUBLIC ${used} ${ARG_PACKAGES})
-  holdfast_precompile(holdfast_${name})
   set_property(GLOBAL APPEND PROPERTY HOLDFAST_LAYERS ${name})
 endfunction()
 
@@ -41,7 +30,6 @@ function(holdfast_unit_tests)
       add_executable(${layer}_test ${tests})
       target_link_libraries(${layer}_test PRIVATE holdfast_${layer} GTest::gmock GTest::gtest
                             GTest::gtest_main rapidcheck)
-      holdfast_precompile(${layer}_test <gmock/gmock.h> <gtest/gtest.h>)
       add_test(NAME unit_${layer} COMMAND ${layer}_test --gtest_brief=1)
       set_tests_properties(unit_${layer} PROPERTIES TIMEOUT 300)
     endif()
