@@ -147,9 +147,9 @@ class HoldfastTest(unittest.TestCase):
         return watch.report()
 
     def test_watch_sees_arguments_and_environments(self):
-        self.assertRegex(self.watched("env -u S sh -c 'sleep 0.3; :' $S; :"), "cmdline of .*<secret>")
-        self.assertRegex(self.watched("env sleep 0.3; :"), "environ of .*(env|sleep).*<secret>")
-        self.assertRegex(self.watched("env sleep 0.3 & sleep 0.1; exit 0"), "environ")
+        self.assertRegex(self.watched("env -u S sh -c 'sleep 1; :' $S; :"), "cmdline of .*<secret>")
+        self.assertRegex(self.watched("env sleep 1; :"), "environ of .*(env|sleep).*<secret>")
+        self.assertRegex(self.watched("env sleep 1 & sleep 0.5; exit 0"), "environ")
 
     def test_watch_is_silent_when_all_is_well(self):
         self.assertEqual(self.watched("x=$S; unset S; env sleep 0.2; :"), "")
@@ -160,7 +160,7 @@ class HoldfastTest(unittest.TestCase):
     def test_watch_fails_its_block(self):
         with self.assertRaisesRegex(AssertionError, "environ of"):
             with harness.SecretWatch():
-                harness.holdfast("-c", "env sleep 0.3; :", env={"S": harness.random_secret()})
+                harness.holdfast("-c", "env sleep 1; :", env={"S": harness.random_secret()})
 
 
 class CompareTest(unittest.TestCase):
