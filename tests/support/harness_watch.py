@@ -97,4 +97,4 @@ class SecretWatch:
         except OSError:
             name = "?"
         self.violations.setdefault(
-            (pid, what, shown), f"a secret stands in the {what} of process {pid} ({name}): {shown}")
+            (pid, what, name, shown), f"a secret stands in the {what} of process {pid} ({name}): {shown}")

@@ -148,7 +148,7 @@ class HoldfastTest(unittest.TestCase):
 
     def test_watch_sees_arguments_and_environments(self):
         self.assertRegex(self.watched("env -u S sh -c 'sleep 1; :' $S; :"), "cmdline of .*<secret>")
-        self.assertRegex(self.watched("env sleep 1; :"), "environ of .*(env|sleep).*<secret>")
+        self.assertRegex(self.watched("env sleep 1; :"), "environ of .*sleep.*<secret>")
         self.assertRegex(self.watched("env sleep 1 & sleep 0.5; exit 0"), "environ")
 
     def test_watch_is_silent_when_all_is_well(self):
