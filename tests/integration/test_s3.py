@@ -18,7 +18,7 @@ BUCKET = "safe"
 LONG = bool(os.environ.get("HOLDFAST_TEST_LONG"))
 PEAK_MIB_MAX = 320
 CARRIED_OUT = ("lost", "500-after", "garbage", "cut", "truncated", "short", "flip")
-# More than two parts of 8 MiB, and just more than one: random digests hardly compress.
+# More than two parts of 8 MiB, and more than one: digests in hexadecimal compress by half and no further.
 ROWS = {"care": 350_000, "two_parts": 180_000}
 
 
@@ -317,7 +317,7 @@ class Faults(Case):
         while True:
             number += 1
             # By default each request meets one of the faults, each fault several of the requests.
-            chosen = kinds if LONG else kinds[number % 16::16]
+            chosen = kinds if LONG else [kinds[number % len(kinds)]]
             if not any([self.one_fault(kind, number) for kind in chosen]):
                 break
         self.assertGreater(number, 10, "there are more requests in a backup than this")

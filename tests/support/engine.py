@@ -12,8 +12,8 @@ writes. close() ends it, its computes and whatever else runs in that folder, and
 """
 
 import os
-import re
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -310,14 +310,13 @@ class EngineServer:
                 found.append(pid)
         return found
 
-    def drop_branches(self, wanted=lambda branch: True) -> None:
-        """Deletes the branches that `wanted` names and all that came of them, children before their parents."""
+    def drop_branches(self) -> None:
+        """Deletes all branches but the source's and the default one, children before their parents."""
         while True:
             left = self.api.branches()
             parents = {branch.get("parent_id") for branch in left.values()}
             leaves = [branch for branch in left.values()
-                      if branch["id"] not in parents and branch.get("parent_id") and not branch["default"]
-                      and wanted(branch)]
+                      if branch["id"] not in parents and branch.get("parent_id") and not branch["default"]]
             if not leaves:
                 return
             for branch in leaves:
