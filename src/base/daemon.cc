@@ -10,6 +10,7 @@
 #include <climits>
 
 #include "base/error.h"
+#include "base/exec_pointers.h"
 #include "base/file.h"
 
 namespace holdfast {
@@ -90,13 +91,6 @@ bool receive(int fd, Report& report) {
   return count == static_cast<ssize_t>(sizeof report);
 }
 
-std::vector<char*> pointers(std::vector<std::string>& strings) {
-  std::vector<char*> result;
-  for (std::string& text : strings) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
-
 }  // namespace
 
 pid_t start_daemon(const DaemonOptions& options) {
@@ -110,8 +104,8 @@ pid_t start_daemon(const DaemonOptions& options) {
   if (::pipe2(ends, O_CLOEXEC) != 0) throw system_error(what, errno);
   Fd reader(ends[0]);
   Fd report = above_report(Fd(ends[1]));
-  Prepared prepared{pointers(argv), pointers(env), options.folder.c_str(),
-                    input.get(),    output.get(),  report.get()};
+  Prepared prepared{exec_pointers(argv), exec_pointers(env), options.folder.c_str(),
+                    input.get(),         output.get(),       report.get()};
 
   // No handler of ours may run in the new processes.
   sigset_t all, before;

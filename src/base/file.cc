@@ -150,6 +150,23 @@ bool file_exists(const std::string& path) {
   throw system_error(fmt::format("look for {}", path), errno);
 }
 
+std::string parent_folder(const std::string& path) {
+  return std::filesystem::path(path).parent_path().string();
+}
+
+void rename_folder(const std::string& from, const std::string& to) {
+  if (::rename(from.c_str(), to.c_str()) != 0)
+    throw system_error(fmt::format("rename {} to {}", from, to), errno);
+  fsync_folder(parent_folder(to));
+  if (parent_folder(from) != parent_folder(to)) fsync_folder(parent_folder(from));
+}
+
+void remove_tree(const std::string& path) {
+  std::error_code failed;
+  std::filesystem::remove_all(path, failed);
+  if (failed) throw system_error("remove " + path, failed.value());
+}
+
 void make_folders(const std::string& path, mode_t mode) {
   if (path.empty()) throw Error(ErrorCode::invalid, "make folder: its name is empty");
   if (is_folder(path)) return;

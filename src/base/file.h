@@ -61,6 +61,13 @@ void write_file_atomic(const std::string& path, std::string_view content, mode_t
 
 void fsync_folder(const std::string& folder);
 bool file_exists(const std::string& path);
+std::string parent_folder(const std::string& path);
+
+// Renames durably: the folders of both names are synced.
+void rename_folder(const std::string& from, const std::string& to);
+
+// Like rm -rf; harmless if there is nothing.
+void remove_tree(const std::string& path);
 
 // Like mkdir -p, and durable. Throws Error(invalid) if a file is in the way, Error(denied) without
 // the right.

@@ -17,6 +17,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/exec_pointers.h"
 
 namespace holdfast {
 namespace {
@@ -165,13 +166,6 @@ std::vector<std::string> full_argv(const ProcessOptions& options) {
   return prefix;
 }
 
-std::vector<char*> pointers(std::vector<std::string>& strings) {
-  std::vector<char*> result;
-  for (std::string& text : strings) result.push_back(text.data());
-  result.push_back(nullptr);
-  return result;
-}
-
 void check_options(const ProcessOptions& options) {
   if (options.argv.empty() || options.argv[0].empty())
     throw Error(ErrorCode::invalid, "start a process: no program is named");
@@ -193,7 +187,7 @@ pid_t spawn(const ProcessOptions& options, const FileActions& actions) {
   SpawnAttributes attributes;
   pid_t pid = -1;
   int error = ::posix_spawn(&pid, arguments[0].c_str(), actions.get(), attributes.get(),
-                            pointers(arguments).data(), pointers(environment).data());
+                            exec_pointers(arguments).data(), exec_pointers(environment).data());
   if (error != 0) throw system_error(fmt::format("start {}", options.argv[0]), error);
   return pid;
 }

@@ -13,7 +13,7 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kProblemsShown = 20;
+constexpr size_t kProofProblemsShown = 20;
 
 // What is asked for and cannot be done in this version, before anything is touched.
 void refuse_what_is_not_built(const Config& config) {
@@ -49,10 +49,10 @@ Error proof_error(const VerifyReport& report) {
 
 void show_report(Output& output, const VerifyReport& report) {
   output.verdict(report.ok(), report.closing_line());
-  for (size_t i = 0; i < std::min(report.problems.size(), kProblemsShown); ++i)
+  for (size_t i = 0; i < std::min(report.problems.size(), kProofProblemsShown); ++i)
     output.line(fmt::format("  {}: {}", report.problems[i].where, report.problems[i].what));
-  if (report.problems.size() > kProblemsShown)
-    output.line(fmt::format("  and {} more", report.problems.size() - kProblemsShown));
+  if (report.problems.size() > kProofProblemsShown)
+    output.line(fmt::format("  and {} more", report.problems.size() - kProofProblemsShown));
   for (const std::string& note : report.notes) output.line("  note: " + note);
 }
 

@@ -20,7 +20,7 @@ std::string minute_of(UtcTime time) {
   return format_rfc3339(time).substr(0, 16) + "Z";
 }
 
-int add(CommandContext& context, ApiKeys& keys) {
+int add_key(CommandContext& context, ApiKeys& keys) {
   if (context.arguments.size() < 2)
     throw Error(ErrorCode::invalid, "key add: for whom?",
                 "name it after who uses it: holdfast key add ci");
@@ -33,7 +33,7 @@ int add(CommandContext& context, ApiKeys& keys) {
   return kExitDone;
 }
 
-int list(CommandContext& context, ApiKeys& keys) {
+int list_keys(CommandContext& context, ApiKeys& keys) {
   std::vector<ApiKey> all = keys.list();
   context.output.document(key_list_document(all));
   if (all.empty()) {
@@ -48,7 +48,7 @@ int list(CommandContext& context, ApiKeys& keys) {
   return kExitDone;
 }
 
-int revoke(CommandContext& context, ApiKeys& keys) {
+int revoke_key(CommandContext& context, ApiKeys& keys) {
   std::string said = context.arguments.size() < 2 ? std::string() : context.arguments[1];
   int64_t id = 0;
   auto [end, error] = std::from_chars(said.data(), said.data() + said.size(), id);
@@ -67,9 +67,9 @@ int revoke(CommandContext& context, ApiKeys& keys) {
 
 int command_key(CommandContext& context) {
   std::string action = context.argument_or("");
-  auto run = action == "add"      ? add
-             : action == "list"   ? list
-             : action == "revoke" ? revoke
+  auto run = action == "add"      ? add_key
+             : action == "list"   ? list_keys
+             : action == "revoke" ? revoke_key
                                   : nullptr;
   if (run == nullptr)
     throw Error(ErrorCode::invalid,

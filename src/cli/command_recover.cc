@@ -20,7 +20,7 @@ namespace {
 
 using Weight = RecoverFinding::Weight;
 
-struct Chosen {
+struct RecoveryChoice {
   std::vector<OpenStore> stores;
   Copy copy;
   const OpenStore& store() const { return stores[copy.store]; }
@@ -68,9 +68,9 @@ void require_one_database(const std::vector<Located>& backups) {
               "name a backup by its id (holdfast list), or the source with --source");
 }
 
-Chosen choose(CommandContext& context) {
+RecoveryChoice choose(CommandContext& context) {
   const Config& config = context.config;
-  Chosen chosen;
+  RecoveryChoice chosen;
   chosen.stores = open_stores(config, context.run);
   std::string said = context.argument_or("latest");
   if (said != "latest") {
@@ -192,7 +192,7 @@ void show_report(Output& output, const RecoverPlan& plan, const RecoverReport& r
 int command_recover(CommandContext& context) {
   const Config& config = context.config;
   require_server(config);  // a missing server is said before a missing backup
-  Chosen chosen = choose(context);
+  RecoveryChoice chosen = choose(context);
   const Backup& backup = chosen.copy.backup;
   ObjectStore& store = *chosen.store().store;
   RecoverOptions options = recover_options(config, backup);

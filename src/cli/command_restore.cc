@@ -160,7 +160,7 @@ void show_report(Output& output, const RestoreReport& report, const Conninfo& se
                           quoted_for_shell(*report.kept_old_as)));
 }
 
-struct Chosen {
+struct RestoreChoice {
   std::vector<OpenStore> stores;        // owns the one below
   std::unique_ptr<ObjectStore> folder;  // or this does
   ObjectStore* store = nullptr;         // null: a foreign archive
@@ -169,9 +169,9 @@ struct Chosen {
   std::string database;  // that was dumped
 };
 
-Chosen choose_backup(CommandContext& context) {
+RestoreChoice choose_backup(CommandContext& context) {
   std::string said = context.argument_or("latest");
-  Chosen chosen;
+  RestoreChoice chosen;
   std::optional<ArchiveFile> file = as_archive_file(said);
   if (file && file->id.empty()) {
     chosen.path = file->path;
@@ -213,7 +213,7 @@ std::string restored_name(const std::string& database, UtcTime now) {
 int command_restore(CommandContext& context) {
   const Config& config = context.config;
   server_of(config);  // a missing server is said before a missing backup
-  Chosen chosen = choose_backup(context);
+  RestoreChoice chosen = choose_backup(context);
   Target target = choose_target(config, chosen.database, context.run.clock);
   RestoreOptions options = restore_options(config, target);
   context.run.log.info(fmt::format("restoring {} into database {} on {}", chosen.backup.id,

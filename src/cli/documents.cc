@@ -3,25 +3,14 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <nlohmann/json.hpp>
-
+#include "cli/document_json.h"
 #include "dump/names.h"
 
 namespace holdfast {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& document) {
-  return document.dump(2, ' ', false, Json::error_handler_t::replace);
-}
-
 double rounded(double seconds) {
   return static_cast<double>(static_cast<int64_t>(seconds * 1000 + 0.5)) / 1000;
-}
-
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json(nullptr) : Json(text);
 }
 
 Json error_json(const Error& error) {
@@ -171,7 +160,7 @@ Json named_texts(const NamedTexts& texts) {
 }  // namespace
 
 std::string error_document(const Error& error) {
-  return dump({{"error", error_json(error)}});
+  return document_text({{"error", error_json(error)}});
 }
 
 std::string backup_document(const std::vector<LegOutcome>& legs,
@@ -198,32 +187,32 @@ std::string backup_document(const std::vector<LegOutcome>& legs,
   document["notes"] = notes;
   for (const LegOutcome& leg : legs)
     if (leg.error && !document.contains("error")) document["error"] = error_json(*leg.error);
-  return dump(document);
+  return document_text(document);
 }
 
 std::string list_document(const std::vector<std::vector<BackupCopy>>& backups) {
   Json document = {{"backups", Json::array()}};
   for (const std::vector<BackupCopy>& copies : backups)
     document["backups"].push_back(backup_json(copies));
-  return dump(document);
+  return document_text(document);
 }
 
 std::string show_document(const std::vector<BackupCopy>& copies) {
   Json document = {{"backup", backup_json(copies)}};
   if (copies.front().backup.manifest)
     document.update(manifest_json(*copies.front().backup.manifest));
-  return dump(document);
+  return document_text(document);
 }
 
 std::string copy_document(const std::string& id, const std::string& from, const std::string& to,
                           uint64_t bytes, const std::optional<Proof>& proof, double seconds) {
-  return dump({{"ok", !proof || proof->ok},
-               {"id", id},
-               {"from", from},
-               {"to", to},
-               {"bytes", bytes},
-               {"proof", proof_json(proof)},
-               {"seconds", rounded(seconds)}});
+  return document_text({{"ok", !proof || proof->ok},
+                        {"id", id},
+                        {"from", from},
+                        {"to", to},
+                        {"bytes", bytes},
+                        {"proof", proof_json(proof)},
+                        {"seconds", rounded(seconds)}});
 }
 
 std::string prune_document(const std::vector<PrunedStore>& stores, bool dry_run) {
@@ -255,14 +244,14 @@ std::string prune_document(const std::vector<PrunedStore>& stores, bool dry_run)
     if (store.plan.failure) item["error"] = store.plan.failure->what();
     list.push_back(std::move(item));
   }
-  return dump({{"ok", ok}, {"dry_run", dry_run}, {"stores", list}});
+  return document_text({{"ok", ok}, {"dry_run", dry_run}, {"stores", list}});
 }
 
 std::string hold_document(const std::string& id, const std::optional<Hold>& hold,
                           const std::vector<std::string>& stores) {
   Json document = {{"id", id}, {"held", hold.has_value()}, {"stores", stores}};
   if (hold) document["hold"] = hold_json(*hold);
-  return dump(document);
+  return document_text(document);
 }
 
 std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLevel level,
@@ -289,30 +278,31 @@ std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLev
   Json problems = Json::array();
   for (const PolicyProblem& problem : policy)
     problems.push_back({{"where", problem.where}, {"what", problem.what}});
-  return dump({{"ok", ok && policy.empty()},
-               {"level", verify_level_name(level)},
-               {"backups", backups},
-               {"policy", {{"ok", policy.empty()}, {"problems", problems}}}});
+  return document_text({{"ok", ok && policy.empty()},
+                        {"level", verify_level_name(level)},
+                        {"backups", backups},
+                        {"policy", {{"ok", policy.empty()}, {"problems", problems}}}});
 }
 
 std::string restore_document(const std::string& id, const RestoreReport& report,
                              const std::string& server, const std::string& safety_backup_id) {
   Json phases = phases_json(report.phases);
   bool ok = report.verdict == Verdict::pass || report.verdict == Verdict::pass_with_notes;
-  return dump({{"ok", ok},
-               {"id", id},
-               {"database", report.database},
-               {"server", server},
-               {"kept_old_as", report.kept_old_as ? Json(*report.kept_old_as) : Json(nullptr)},
-               {"safety_backup", text_or_null(safety_backup_id)},
-               {"tables", report.tables},
-               {"rows", report.rows},
-               {"verdict", verdict_name(report.verdict)},
-               {"problems", problems_json(report.problems)},
-               {"notes", report.notes},
-               {"checks", checks_json(report.checks)},
-               {"phases", phases},
-               {"seconds", rounded(report.seconds)}});
+  return document_text(
+      {{"ok", ok},
+       {"id", id},
+       {"database", report.database},
+       {"server", server},
+       {"kept_old_as", report.kept_old_as ? Json(*report.kept_old_as) : Json(nullptr)},
+       {"safety_backup", text_or_null(safety_backup_id)},
+       {"tables", report.tables},
+       {"rows", report.rows},
+       {"verdict", verdict_name(report.verdict)},
+       {"problems", problems_json(report.problems)},
+       {"notes", report.notes},
+       {"checks", checks_json(report.checks)},
+       {"phases", phases},
+       {"seconds", rounded(report.seconds)}});
 }
 
 namespace {
@@ -349,14 +339,14 @@ std::string recover_plan_document(const RecoverPlan& plan, bool ready) {
          {"what", step.what},
          {"estimate_seconds",
           step.estimate_seconds ? Json(rounded(*step.estimate_seconds)) : Json(nullptr)}});
-  return dump({{"ok", ready},
-               {"dry_run", true},
-               {"id", plan.id},
-               {"database", plan.database},
-               {"findings", findings_json(plan)},
-               {"steps", steps},
-               {"estimate_seconds", rounded(plan.estimate_seconds)},
-               {"estimate_basis", plan.estimate_basis}});
+  return document_text({{"ok", ready},
+                        {"dry_run", true},
+                        {"id", plan.id},
+                        {"database", plan.database},
+                        {"findings", findings_json(plan)},
+                        {"steps", steps},
+                        {"estimate_seconds", rounded(plan.estimate_seconds)},
+                        {"estimate_basis", plan.estimate_basis}});
 }
 
 std::string recover_document(const RecoverPlan& plan, const RecoverReport& report,
@@ -370,28 +360,28 @@ std::string recover_document(const RecoverPlan& plan, const RecoverReport& repor
                      {"exit_code", hook.ran ? Json(hook.exit_code) : Json(nullptr)},
                      {"seconds", rounded(hook.seconds)},
                      {"error", text_or_null(hook.error)}});
-  return dump({{"ok", good && report.hooks_ok()},
-               {"dry_run", false},
-               {"id", plan.id},
-               {"store", from},
-               {"database", restore.database},
-               {"server", server},
-               {"findings", findings_json(plan)},
-               {"roles",
-                {{"created", report.globals.new_roles},
-                 {"kept", report.globals.kept_roles},
-                 {"placeholders", plan.unknown_roles}}},
-               {"tablespaces", report.globals.new_tablespaces},
-               {"tables", restore.tables},
-               {"rows", restore.rows},
-               {"verdict", verdict_name(restore.verdict)},
-               {"problems", problems_json(restore.problems)},
-               {"notes", all_notes(report)},
-               {"checks", checks_json(restore.checks)},
-               {"phases", phases_json(restore.phases)},
-               {"data_seconds", rounded(restore.seconds)},
-               {"hooks", hooks},
-               {"seconds", rounded(report.seconds)}});
+  return document_text({{"ok", good && report.hooks_ok()},
+                        {"dry_run", false},
+                        {"id", plan.id},
+                        {"store", from},
+                        {"database", restore.database},
+                        {"server", server},
+                        {"findings", findings_json(plan)},
+                        {"roles",
+                         {{"created", report.globals.new_roles},
+                          {"kept", report.globals.kept_roles},
+                          {"placeholders", plan.unknown_roles}}},
+                        {"tablespaces", report.globals.new_tablespaces},
+                        {"tables", restore.tables},
+                        {"rows", restore.rows},
+                        {"verdict", verdict_name(restore.verdict)},
+                        {"problems", problems_json(restore.problems)},
+                        {"notes", all_notes(report)},
+                        {"checks", checks_json(restore.checks)},
+                        {"phases", phases_json(restore.phases)},
+                        {"data_seconds", rounded(restore.seconds)},
+                        {"hooks", hooks},
+                        {"seconds", rounded(report.seconds)}});
 }
 
 std::string doctor_document(const std::vector<Finding>& findings) {
@@ -405,7 +395,7 @@ std::string doctor_document(const std::vector<Finding>& findings) {
     if (!finding.hint.empty()) entry["hint"] = finding.hint;
     list.push_back(entry);
   }
-  return dump({{"ok", ok}, {"findings", list}});
+  return document_text({{"ok", ok}, {"findings", list}});
 }
 
 std::string config_document(const Config& config) {
@@ -423,18 +413,18 @@ std::string config_document(const Config& config) {
       value = *shown;
     settings.push_back({{"name", option.name}, {"value", value}, {"origin", setting.origin}});
   }
-  return dump({{"file", text_or_null(config.file())},
-               {"source", text_or_null(config.source_name())},
-               {"sources", config.source_names()},
-               {"settings", settings},
-               {"warnings", config.warnings()}});
+  return document_text({{"file", text_or_null(config.file())},
+                        {"source", text_or_null(config.source_name())},
+                        {"sources", config.source_names()},
+                        {"settings", settings},
+                        {"warnings", config.warnings()}});
 }
 
 std::string version_document(const std::string& version, const NamedTexts& libraries,
                              const NamedTexts& formats) {
-  return dump({{"version", version},
-               {"libraries", named_texts(libraries)},
-               {"formats", named_texts(formats)}});
+  return document_text({{"version", version},
+                        {"libraries", named_texts(libraries)},
+                        {"formats", named_texts(formats)}});
 }
 
 std::optional<std::string> shown_value(const Setting& setting) {

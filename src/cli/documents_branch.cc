@@ -1,27 +1,9 @@
 #include "cli/documents_branch.h"
 
-#include <nlohmann/json.hpp>
+#include "cli/document_json.h"
 
 namespace holdfast {
 namespace {
-
-using Json = nlohmann::ordered_json;
-
-std::string dump(const Json& document) {
-  return document.dump(2, ' ', false, Json::error_handler_t::replace);
-}
-
-Json text_or_null(const std::string& text) {
-  return text.empty() ? Json(nullptr) : Json(text);
-}
-
-Json text_or_null(const std::optional<std::string>& text) {
-  return text_or_null(text.value_or(""));
-}
-
-Json time_or_null(const std::optional<UtcTime>& time) {
-  return time ? Json(format_rfc3339(*time)) : Json(nullptr);
-}
 
 Json endpoint_json(const neon::Endpoint& endpoint) {
   return {{"id", endpoint.id},
@@ -60,28 +42,28 @@ std::string branch_list_document(const std::string& project_id, const std::strin
                                  const std::vector<BranchView>& branches) {
   Json list = Json::array();
   for (const BranchView& view : branches) list.push_back(branch_json(view));
-  return dump({{"project", project_id}, {"host", host}, {"branches", list}});
+  return document_text({{"project", project_id}, {"host", host}, {"branches", list}});
 }
 
 std::string branch_document(const BranchView& view) {
-  return dump({{"branch", branch_json(view)}});
+  return document_text({{"branch", branch_json(view)}});
 }
 
 std::string branch_restored_document(const BranchView& view, const std::string& kept_as) {
-  return dump({{"branch", branch_json(view)}, {"kept_as", kept_as}});
+  return document_text({{"branch", branch_json(view)}, {"kept_as", kept_as}});
 }
 
 std::string branch_deleted_document(const neon::Branch& branch) {
-  return dump({{"deleted", {{"id", branch.id}, {"name", branch.name}}}});
+  return document_text({{"deleted", {{"id", branch.id}, {"name", branch.name}}}});
 }
 
 std::string branch_url_document(const neon::Branch& branch, const std::string& role,
                                 const std::string& database, const Secret& url) {
-  return dump({{"branch", branch.name},
-               {"id", branch.id},
-               {"role", role},
-               {"database", database},
-               {"url", url.reveal()}});
+  return document_text({{"branch", branch.name},
+                        {"id", branch.id},
+                        {"role", role},
+                        {"database", database},
+                        {"url", url.reveal()}});
 }
 
 std::string branch_window_document(const std::vector<WindowView>& windows,
@@ -100,31 +82,31 @@ std::string branch_window_document(const std::vector<WindowView>& windows,
                              {"lag_bytes", history->lag_bytes},
                              {"caught_up_at", time_or_null(history->caught_up_at)},
                              {"gaps", history->gaps}};
-  return dump(document);
+  return document_text(document);
 }
 
 std::string serving_document(const std::string& url, const EngineSettings& settings) {
-  return dump({{"url", url},
-               {"source", settings.source.display()},
-               {"managed", settings.managed.has_value()},
-               {"storage_dir", settings.storage_folder},
-               {"work_dir", settings.work_folder}});
+  return document_text({{"url", url},
+                        {"source", settings.source.display()},
+                        {"managed", settings.managed.has_value()},
+                        {"storage_dir", settings.storage_folder},
+                        {"work_dir", settings.work_folder}});
 }
 
 std::string key_added_document(const NewApiKey& key) {
   Json document = key_json(key.key);
   document["key"] = key.clear.reveal();
-  return dump(document);
+  return document_text(document);
 }
 
 std::string key_list_document(const std::vector<ApiKey>& keys) {
   Json list = Json::array();
   for (const ApiKey& key : keys) list.push_back(key_json(key));
-  return dump({{"keys", list}});
+  return document_text({{"keys", list}});
 }
 
 std::string key_revoked_document(const ApiKey& key) {
-  return dump({{"revoked", key_json(key)}});
+  return document_text({{"revoked", key_json(key)}});
 }
 
 }  // namespace holdfast

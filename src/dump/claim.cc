@@ -7,7 +7,6 @@
 #include "dump/names.h"
 
 namespace holdfast {
-namespace {
 
 bool stands(ObjectStore& store, const std::string& name) {
   try {
@@ -18,8 +17,6 @@ bool stands(ObjectStore& store, const std::string& name) {
     throw;
   }
 }
-
-}  // namespace
 
 Claim::Claim(ObjectStore& store, const std::string& id, const std::string& machine,
              std::vector<std::string> names)

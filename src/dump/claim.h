@@ -31,4 +31,7 @@ class Claim {
   bool kept_ = false;
 };
 
+// Whether the store has an object of this name.
+bool stands(ObjectStore& store, const std::string& name);
+
 }  // namespace holdfast

@@ -19,7 +19,7 @@ namespace {
 // themselves. In hexadecimal the answer stays below 4 MiB.
 constexpr int kObjectsPerBatch = 64;
 constexpr int kObjectHeadBytes = 16 << 10;
-constexpr int kObjectPartBytes = 512 << 10;
+constexpr int kComparedPartBytes = 512 << 10;
 
 class RowReader final : public CopyOutHandler {
  public:
@@ -174,15 +174,15 @@ std::string decode_bytea(const std::string& text) {
 
 void read_rest(Connection& connection, const std::string& oid, LargeObjectSummer& summer,
                const Run& run) {
-  for (uint64_t offset = kObjectHeadBytes;; offset += kObjectPartBytes) {
+  for (uint64_t offset = kObjectHeadBytes;; offset += kComparedPartBytes) {
     run.check_stop();
     std::string part =
         decode_bytea(connection
                          .query("SELECT pg_catalog.lo_get($1::oid, $2::bigint, $3::int)",
-                                {oid, std::to_string(offset), std::to_string(kObjectPartBytes)})
+                                {oid, std::to_string(offset), std::to_string(kComparedPartBytes)})
                          .text(0, 0));
     summer.content(as_bytes(part));
-    if (part.size() < kObjectPartBytes) return;
+    if (part.size() < kComparedPartBytes) return;
   }
 }
 

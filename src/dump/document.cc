@@ -16,7 +16,7 @@ std::string opening(std::string_view key) {
   return fmt::format(",\n  \"{}\": \"", key);
 }
 
-std::string quoted(std::string_view text) {
+std::string quoted_value(std::string_view text) {
   std::string out = "\"";
   for (char c : text) {
     if (c == '"' || c == '\\')
@@ -60,8 +60,8 @@ Seal check_seal(std::string_view document, std::string_view key) {
 }
 
 std::string json_text(std::string_view text) {
-  if (is_utf8(text)) return quoted(text);
-  return fmt::format("{{\"latin1\": {}}}", quoted(latin1_to_utf8(text)));
+  if (is_utf8(text)) return quoted_value(text);
+  return fmt::format("{{\"latin1\": {}}}", quoted_value(latin1_to_utf8(text)));
 }
 
 }  // namespace holdfast

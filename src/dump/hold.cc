@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "dump/claim.h"
 #include "dump/document.h"
 #include "dump/json_fields.h"
 #include "dump/names.h"
@@ -13,16 +14,6 @@ namespace {
 constexpr const char* kHoldFormat = "holdfast-hold";
 constexpr uint64_t kHoldVersion = 1;
 constexpr std::string_view kHoldSealKey = "hold_sha256";
-
-bool stands(ObjectStore& store, const std::string& name) {
-  try {
-    store.head(name);
-    return true;
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::not_found) return false;
-    throw;
-  }
-}
 
 Hold parse_hold(const std::string& text, const std::string& id) {
   if (check_seal(text, kHoldSealKey) != Seal::sound)

@@ -14,7 +14,7 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kLineBytesMax = 4096;
+constexpr size_t kHookLineBytesMax = 4096;
 constexpr int kLookEveryMs = 200;
 constexpr double kGraceSeconds = 5;  // between SIGTERM and SIGKILL
 
@@ -43,14 +43,14 @@ class LineLog {
   void add(std::string_view part) {
     for (char c : part) {
       if (c != '\n') line_ += c;
-      if (c == '\n' || line_.size() >= kLineBytesMax) flush();
+      if (c == '\n' || line_.size() >= kHookLineBytesMax) flush();
     }
   }
   void flush() {
     if (line_.empty()) return;
     blot_out(line_, password_.reveal());
     blot_out(line_, percent_encoded(password_.reveal()));
-    log_.info(fmt::format("{}: {}", hook_.name, printable(line_, kLineBytesMax)));
+    log_.info(fmt::format("{}: {}", hook_.name, printable(line_, kHookLineBytesMax)));
     line_.clear();
   }
 

@@ -9,8 +9,9 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kTimeBytes = 24;      // 2026-11-10T14-30-00-123Z
-constexpr size_t kNameBytesMax = 180;  // so that every name made of it fits a file system's 255
+constexpr size_t kTimeBytes = 24;  // 2026-11-10T14-30-00-123Z
+constexpr size_t kDatabasePartBytesMax =
+    180;  // so that every name made of it fits a file system's 255
 
 bool stands_for_itself(char c) {
   auto byte = static_cast<unsigned char>(c);
@@ -54,7 +55,7 @@ std::string unescape(std::string_view text) {
 std::string id_beginning(const std::string& database) {
   std::string name = escape(database);
   if (name.empty()) throw Error(ErrorCode::invalid, "the database's name is empty");
-  if (name.size() > kNameBytesMax)
+  if (name.size() > kDatabasePartBytesMax)
     throw Error(
         ErrorCode::invalid,
         fmt::format("the name of database '{}' is too long for a file's name", printable(database)),
@@ -71,7 +72,7 @@ std::optional<BackupId> parse_backup_id(const std::string& id) {
   std::string name = id.substr(0, id.size() - kTimeBytes - 1);
   BackupId parts{unescape(name), {}};
   // Only what backup_id makes is an id; every other spelling is somebody else's file.
-  if (name.size() > kNameBytesMax || escape(parts.database) != name) return std::nullopt;
+  if (name.size() > kDatabasePartBytesMax || escape(parts.database) != name) return std::nullopt;
   try {
     parts.at = parse_name_time(std::string_view(id).substr(id.size() - kTimeBytes));
   } catch (const Error&) {

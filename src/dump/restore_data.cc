@@ -18,7 +18,7 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kReadBytes = 256 << 10;
+constexpr size_t kArchiveReadBytes = 256 << 10;
 
 std::vector<LoadUnit> load_units(const Manifest& manifest, const std::set<int>& wanted) {
   std::vector<LoadUnit> units;
@@ -92,7 +92,7 @@ class LoadQueue {
 class UnitReader {
  public:
   UnitReader(ObjectReader& archive, const Manifest& manifest, const WorkerScope& scope)
-      : archive_(archive), manifest_(manifest), scope_(scope), buffer_(kReadBytes) {}
+      : archive_(archive), manifest_(manifest), scope_(scope), buffer_(kArchiveReadBytes) {}
 
   void load(const LoadUnit& unit, UnitLoader& loader) {
     with_context(place_of(unit, manifest_), [&] {

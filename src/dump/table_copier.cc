@@ -16,7 +16,7 @@ namespace {
 // Text gathered before it is compressed, and compressed bytes before they become an archive chunk:
 // both stay in the second-level cache, and chunks are large enough to skip over quickly.
 constexpr size_t kTextBytes = 128 << 10;
-constexpr size_t kChunkBytes = 128 << 10;
+constexpr size_t kTableChunkBytes = 128 << 10;
 // Compressed pieces that wait for their turn. With all buffers of 8 workers the process stays far
 // below 256 MiB.
 constexpr size_t kWindowBytes = 32 << 20;
@@ -127,10 +127,10 @@ class PieceMaker final : public CopyOutHandler {
   }
   void add_compressed(ByteView bytes) {
     while (!bytes.empty()) {
-      size_t part = std::min(bytes.size(), kIntBytes + kChunkBytes - chunk_.size());
+      size_t part = std::min(bytes.size(), kIntBytes + kTableChunkBytes - chunk_.size());
       chunk_.append(as_text(bytes.first(part)));
       bytes = bytes.subspan(part);
-      if (chunk_.size() == kIntBytes + kChunkBytes) flush_chunk();
+      if (chunk_.size() == kIntBytes + kTableChunkBytes) flush_chunk();
     }
   }
   // The first kIntBytes of chunk_ are kept for its length.

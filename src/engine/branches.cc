@@ -11,9 +11,8 @@ namespace {
 
 // How long a call waits for what it set going: connecting right away then works where the compute
 // is quick, and clients (the shortest patience known is 10 s) do not give up.
-constexpr std::chrono::seconds kCreatePatience{5};
 constexpr std::chrono::days kExpiryMax{30};  // as the API has it
-constexpr size_t kNameBytesMax = 256;
+constexpr size_t kBranchNameBytesMax = 256;
 constexpr size_t kEndpointsMax = 8;  // of one create call
 
 std::string lower(std::string text) {
@@ -78,10 +77,11 @@ neon::Branch EngineCore::branch(const std::string& id) const {
 
 void EngineCore::check_name(const Tables& tables, const std::string& name,
                             const std::string& own_id) const {
-  if (name.empty() || name.size() > kNameBytesMax || printable(name, kNameBytesMax) != name)
-    throw Error(
-        ErrorCode::invalid,
-        fmt::format("a branch's name has 1 to {} bytes and no control characters", kNameBytesMax));
+  if (name.empty() || name.size() > kBranchNameBytesMax ||
+      printable(name, kBranchNameBytesMax) != name)
+    throw Error(ErrorCode::invalid,
+                fmt::format("a branch's name has 1 to {} bytes and no control characters",
+                            kBranchNameBytesMax));
   for (const auto& [id, branch] : tables.branches)
     if (!branch.deleted && id != own_id && branch.shown.name == name)
       throw Error(ErrorCode::exists, fmt::format("branch with name \"{}\" already exists", name),

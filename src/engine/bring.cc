@@ -19,21 +19,11 @@ namespace {
 constexpr char kScriptName[] = "holdfast-restore-wal";
 constexpr char kUnfinished[] = "/unfinished";  // in a folder of tablespaces, until all is done
 
-std::string parent_of(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
-}
-
-void remove_tree(const std::string& folder) {
-  std::error_code failed;
-  std::filesystem::remove_all(folder, failed);
-  if (failed) throw system_error("remove " + folder, failed.value());
-}
-
 // Folders of tablespaces that an earlier call for the same folder did not finish.
 void remove_leftovers(const std::string& folder) {
   remove_tree(folder + ".partial");
   std::vector<std::string> found;
-  for (const auto& entry : std::filesystem::directory_iterator(parent_of(folder)))
+  for (const auto& entry : std::filesystem::directory_iterator(parent_folder(folder)))
     if (entry.path().filename().string().starts_with("tablespaces"))
       found.push_back(entry.path().string());
   for (const std::string& each : found) {
@@ -43,9 +33,9 @@ void remove_leftovers(const std::string& folder) {
 }
 
 std::string free_tablespace_folder(const std::string& folder) {
-  std::string path = parent_of(folder) + "/tablespaces";
+  std::string path = parent_folder(folder) + "/tablespaces";
   while (file_exists(path))
-    path = fmt::format("{}/tablespaces-{}", parent_of(folder), random_hex(4));
+    path = fmt::format("{}/tablespaces-{}", parent_folder(folder), random_hex(4));
   return path;
 }
 
@@ -126,7 +116,7 @@ BroughtFolder bring_folder(const BringOrder& order, const SnapshotCatalog& catal
   if (file_exists(folder))
     throw Error(ErrorCode::exists, fmt::format("{} is there already", folder),
                 "remove it, or choose another folder");
-  make_folders(parent_of(folder));
+  make_folders(parent_folder(folder));
   remove_leftovers(folder);
   run.progress.phase("copying the snapshot");
   const SnapshotInfo& info = order.snapshot.info;
@@ -154,7 +144,7 @@ BroughtFolder bring_folder(const BringOrder& order, const SnapshotCatalog& catal
   brought.settings = recovery_settings(order, folder + "/" + kScriptName);
   if (std::rename(partial.c_str(), folder.c_str()) != 0)
     throw system_error("rename " + partial, errno);
-  fsync_folder(parent_of(folder));
+  fsync_folder(parent_folder(folder));
   if (!tablespaces.empty()) std::filesystem::remove(tablespaces + kUnfinished);
   return brought;
 }

@@ -12,7 +12,7 @@ namespace holdfast {
 namespace {
 
 constexpr int kFormat = 1;
-constexpr uint64_t kBytesMax = 1 << 20;
+constexpr uint64_t kComputeRecordBytesMax = 1 << 20;
 
 using Json = nlohmann::json;
 
@@ -38,7 +38,7 @@ ComputeRecord record_of(const Json& json) {
 std::optional<ComputeRecord> read_compute_record(const std::string& path) {
   if (!file_exists(path)) return std::nullopt;
   try {
-    return record_of(Json::parse(read_file(path, kBytesMax)));
+    return record_of(Json::parse(read_file(path, kComputeRecordBytesMax)));
   } catch (const Error&) {
     throw;
   } catch (const std::exception&) {  // of the JSON, or of its shape

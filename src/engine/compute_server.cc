@@ -21,7 +21,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kPoll{2};         // a small file is read that often while a server starts
+constexpr milliseconds kComputePoll{2};  // a small file is read that often while a server starts
 constexpr milliseconds kStopPoll{100};   // only for noticing that we are to stop waiting
 constexpr double kStopSecondsMax = 300;  // a shutdown's checkpoint; then recovery does the rest
 constexpr uint64_t kLogBytesMax = 16 << 20;
@@ -148,7 +148,7 @@ void ComputeServer::wait_until_ready(Fd launched, size_t log_from, const Run& ru
   while (true) {
     if (auto server = find_server(data()); server && server->ready()) return;
     run.check_stop();
-    if (!launched.open() || process_ended(launched, kPoll)) {
+    if (!launched.open() || process_ended(launched, kComputePoll)) {
       // Another one may have been before it: an engine that was killed had just started it.
       auto other = find_server(data());
       if (!other) throw not_started(log_from);
@@ -187,7 +187,7 @@ void ComputeServer::reload(const std::string& admin, Connection& before, const R
     if (run.clock.monotonic_seconds() > deadline)
       throw Error(ErrorCode::unavailable, "the server does not take its new configuration",
                   fmt::format("its log is {}", log_file()));
-    wait(kPoll);
+    wait(kComputePoll);
   }
 }
 

@@ -12,15 +12,13 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kNameBytesMax = 63;  // NAMEDATALEN - 1: PostgreSQL would cut it, and say nothing
-
 void check_name(std::string_view what, const std::string& name) {
   auto refuse = [&](std::string_view why) {
     throw Error(ErrorCode::invalid,
                 fmt::format("the name of the {} {}: {}", what, why, printable(name, 80)));
   };
   if (name.empty()) throw Error(ErrorCode::invalid, fmt::format("the {} has no name", what));
-  if (name.size() > kNameBytesMax) refuse("is longer than 63 bytes");
+  if (name.size() > kSqlNameBytesMax) refuse("is longer than 63 bytes");
   if (!is_utf8(name) || name.find('\0') != std::string::npos) refuse("is not valid UTF-8");
 }
 

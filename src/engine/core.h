@@ -31,6 +31,9 @@
 
 namespace holdfast {
 
+// How long a call that makes a compute waits for it before it answers.
+inline constexpr std::chrono::seconds kCreatePatience{5};
+
 struct EngineParts {
   std::unique_ptr<FileLock> lock;          // on the work folder; null in tests
   std::unique_ptr<ManagedSource> managed;  // that `source` refers to, if it does

@@ -8,8 +8,7 @@
 namespace holdfast {
 namespace {
 
-constexpr size_t kNameBytesMax = 63;  // PostgreSQL's NAMEDATALEN - 1
-constexpr size_t kNamesMax = 500;     // as at Neon
+constexpr size_t kDatabasesMax = 500;  // as at Neon
 
 neon::Database shown_database(const std::string& branch_id, const DatabaseRecord& database) {
   return {database.id,    branch_id,           database.name,
@@ -23,10 +22,10 @@ const DatabaseRecord* find_database(const BranchRecord& branch, const std::strin
 }
 
 void check_database_name(const std::string& name) {
-  if (name.empty() || name.size() > kNameBytesMax || printable(name, kNameBytesMax) != name)
+  if (name.empty() || name.size() > kSqlNameBytesMax || printable(name, kSqlNameBytesMax) != name)
     throw Error(ErrorCode::invalid,
                 fmt::format("a database's name has 1 to {} bytes and no control characters",
-                            kNameBytesMax));
+                            kSqlNameBytesMax));
 }
 
 void check_owner(const BranchRecord& branch, const std::string& owner) {
@@ -86,10 +85,10 @@ neon::Changed EngineCore::create_database(const std::string& branch_id, const st
       std::any_of(there.begin(), there.end(),
                   [&](const SourceDatabase& d) { return d.name == name; }))
     throw Error(ErrorCode::exists, fmt::format("database \"{}\" already exists", name));
-  if (branch.databases.size() >= kNamesMax)
-    throw Error(
-        ErrorCode::violated,
-        fmt::format("DATABASES_LIMIT_EXCEEDED: a branch lists at most {} databases", kNamesMax));
+  if (branch.databases.size() >= kDatabasesMax)
+    throw Error(ErrorCode::violated,
+                fmt::format("DATABASES_LIMIT_EXCEEDED: a branch lists at most {} databases",
+                            kDatabasesMax));
   neon::Changed changed;
   changed.operations =
       apply(branch_id, {{"what", "create_database"}, {"name", name}, {"owner", owner}});

@@ -11,7 +11,6 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::seconds kCreatePatience{5};
 constexpr double kUnitsMax = 56;                // as the API has it
 constexpr int64_t kSuspendSecondsMax = 604800;  // likewise
 

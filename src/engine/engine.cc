@@ -13,7 +13,7 @@ namespace {
 
 // Starting a server is mostly waiting for it and for disks; ten computes are started at once.
 constexpr int kWorkers = 12;
-constexpr std::chrono::seconds kTick{1};
+constexpr std::chrono::seconds kHouseTick{1};
 
 }  // namespace
 
@@ -51,7 +51,7 @@ void EngineCore::start(bool background) {
     std::mutex mutex;
     std::condition_variable_any wake;
     std::unique_lock lock(mutex);
-    while (!wake.wait_for(lock, stop, kTick, [] { return false; }) && !stop.stop_requested())
+    while (!wake.wait_for(lock, stop, kHouseTick, [] { return false; }) && !stop.stop_requested())
       tick();
   });
 }

@@ -17,25 +17,6 @@ constexpr int kStillPolls = 20;  // without a receiver or a byte more: nothing c
 constexpr int kStopsMax = 3;
 constexpr std::chrono::seconds kUndoPause{5};
 
-std::string parent_of(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
-}
-
-void remove_folder(const std::string& folder) {
-  std::error_code failed;
-  std::filesystem::remove_all(folder, failed);
-  if (failed)
-    throw Error(ErrorCode::unavailable,
-                fmt::format("cannot remove {}: {}", folder, failed.message()));
-}
-
-void rename_folder(const std::string& from, const std::string& to) {
-  if (std::rename(from.c_str(), to.c_str()) != 0)
-    throw system_error(fmt::format("rename {} to {}", from, to), errno);
-  fsync_folder(parent_of(to));
-  if (parent_of(from) != parent_of(to)) fsync_folder(parent_of(from));
-}
-
 }  // namespace
 
 void InPlaceRestore::write(RestoreJournal& journal, RestoreStep next) {
@@ -57,7 +38,7 @@ RestoreJournal InPlaceRestore::run(RestoreJournal journal, const Run& run) {
   } catch (const std::exception& error) {
     const std::string why = error.what();
     if (journal.step == RestoreStep::recover) {
-      remove_folder(journal.new_folder);
+      remove_tree(journal.new_folder);
       throw;
     }
     try {
@@ -115,7 +96,7 @@ void InPlaceRestore::recover(RestoreJournal& journal, const Run& run) {
     journal.logins = source_.logins();
     write(journal, RestoreStep::recover);
   }
-  remove_folder(journal.new_folder);
+  remove_tree(journal.new_folder);
   did("cleared");
   BroughtFolder brought = storage_.bring(journal.point, journal.new_folder, run);
   did("brought");
@@ -202,7 +183,7 @@ void InPlaceRestore::undo_once(const RestoreJournal& journal, const Run& run) {
   if (file_exists(journal.kept_folder)) {
     if (file_exists(journal.data_folder)) {
       source_.stop(run);
-      remove_folder(journal.new_folder);
+      remove_tree(journal.new_folder);
       rename_folder(journal.data_folder, journal.new_folder);
       did("put aside");
     }
@@ -212,7 +193,7 @@ void InPlaceRestore::undo_once(const RestoreJournal& journal, const Run& run) {
   source_.start(run);
   did("old started");
   storage_.resume();
-  remove_folder(journal.new_folder);
+  remove_tree(journal.new_folder);
   did("undone");
 }
 

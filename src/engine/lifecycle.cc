@@ -17,14 +17,6 @@ std::map<std::string, Secret> known_passwords(const std::vector<RoleRecord>& rol
   return passwords;
 }
 
-void remove_folder(const std::string& folder) {
-  std::error_code failed;
-  std::filesystem::remove_all(folder, failed);
-  if (failed)
-    throw Error(ErrorCode::unavailable,
-                fmt::format("cannot remove {}: {}", folder, failed.message()));
-}
-
 }  // namespace
 
 EngineCore::Effects EngineCore::run(const OperationRecord& operation, const Run& run) {
@@ -261,7 +253,7 @@ EngineCore::Effects EngineCore::do_remove(const OperationRecord& operation) {
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found) throw;  // it never had a state of its own
   }
-  if (!kept_folder.empty()) remove_folder(kept_folder);
+  if (!kept_folder.empty()) remove_tree(kept_folder);
   return [branch_id, endpoints](Change& change) {
     for (const EndpointRecord& endpoint : endpoints)
       change.erase(RecordKind::endpoint, endpoint.shown.id);

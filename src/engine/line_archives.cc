@@ -39,11 +39,6 @@ Lineage history_in(const std::string& folder, Timeline timeline) {
   });
 }
 
-void remove_folder(const std::string& folder) {
-  std::error_code ignored;  // a cache
-  std::filesystem::remove_all(folder, ignored);
-}
-
 }  // namespace
 
 Lineage main_lineage(const std::vector<PathPart>& path) {
@@ -147,7 +142,8 @@ void LineArchives::add(const Line& line) {
 void LineArchives::remove(const std::string& id) {
   std::lock_guard lock(branches_mutex_);
   branches_.erase(id);
-  remove_folder(index_folder_ + "/" + id);
+  std::error_code ignored;  // a cache
+  std::filesystem::remove_all(index_folder_ + "/" + id, ignored);
 }
 
 std::optional<Line> LineArchives::line(const std::string& id) const {

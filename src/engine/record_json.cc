@@ -12,9 +12,10 @@ namespace {
 
 using Json = nlohmann::json;
 
-// Each struct's members are named once, in fields(); a Writer and a Reader walk over them.
-class Writer;
-class Reader;
+// Each struct's members are named once, in fields(); a RecordWriter and a RecordReader walk over
+// them.
+class RecordWriter;
+class RecordReader;
 
 template <typename Walk>
 void fields(Walk& walk, RestorePoint& p) {
@@ -238,7 +239,7 @@ concept Plain = std::same_as<T, bool> || std::integral<T> || std::floating_point
     std::same_as<T, std::string> || std::same_as<T, std::map<std::string, std::string>> ||
     std::same_as<T, std::pair<std::string, std::string>>;
 
-class Writer {
+class RecordWriter {
  public:
   template <typename T>
   void operator()(const char* name, T& value) {
@@ -268,7 +269,7 @@ class Writer {
       for (auto& item : value) list.push_back(json_of(item));
       return list;
     } else {
-      Writer inner;
+      RecordWriter inner;
       fields(inner, value);
       return inner.object();
     }
@@ -277,9 +278,9 @@ class Writer {
   Json object_ = Json::object();
 };
 
-class Reader {
+class RecordReader {
  public:
-  explicit Reader(const Json& object) : object_(object) {}
+  explicit RecordReader(const Json& object) : object_(object) {}
 
   template <typename T>
   void operator()(const char* name, T& value) {
@@ -313,7 +314,7 @@ class Reader {
       value.clear();
       for (const Json& item : json) read(item, value.emplace_back());
     } else {
-      Reader inner(json);
+      RecordReader inner(json);
       fields(inner, value);
     }
   }
@@ -324,7 +325,7 @@ class Reader {
 template <typename T>
 Record read_as(const Json& json) {
   T record;
-  Reader reader(json);
+  RecordReader reader(json);
   fields(reader, record);
   return record;
 }
@@ -334,7 +335,7 @@ Record read_as(const Json& json) {
 std::string record_text(const Record& record) {
   return std::visit(
       [](auto copy) {
-        Writer writer;
+        RecordWriter writer;
         fields(writer, copy);
         // Names come from people and servers: what is no UTF-8 must not keep a record from disk.
         return writer.object().dump(-1, ' ', false, Json::error_handler_t::replace);

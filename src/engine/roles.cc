@@ -10,8 +10,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::chrono::seconds kApplyPatience{8};
-constexpr size_t kNameBytesMax = 63;  // PostgreSQL's NAMEDATALEN - 1
-constexpr size_t kNamesMax = 500;     // as at Neon
+constexpr size_t kRolesMax = 500;  // as at Neon
 
 neon::Role shown_role(const std::string& branch_id, const RoleRecord& role, bool is_protected) {
   neon::Role shown;
@@ -162,11 +161,11 @@ std::vector<neon::Operation> EngineCore::apply(const std::string& branch_id,
 
 neon::Changed EngineCore::create_role(const std::string& branch_id, const std::string& name,
                                       bool login) {
-  if (name.empty() || name.size() > kNameBytesMax || printable(name, kNameBytesMax) != name ||
+  if (name.empty() || name.size() > kSqlNameBytesMax || printable(name, kSqlNameBytesMax) != name ||
       name.starts_with("pg_"))
-    throw Error(
-        ErrorCode::invalid,
-        fmt::format("a role's name has 1 to {} bytes and does not begin with pg_", kNameBytesMax));
+    throw Error(ErrorCode::invalid,
+                fmt::format("a role's name has 1 to {} bytes and does not begin with pg_",
+                            kSqlNameBytesMax));
   BranchRecord branch;
   {
     auto lock = state_->lock();
@@ -176,9 +175,9 @@ neon::Changed EngineCore::create_role(const std::string& branch_id, const std::s
   if (find_role(branch, name) ||
       std::any_of(there.begin(), there.end(), [&](const SourceRole& r) { return r.name == name; }))
     throw Error(ErrorCode::exists, fmt::format("role \"{}\" already exists", name));
-  if (branch.roles.size() >= kNamesMax)
+  if (branch.roles.size() >= kRolesMax)
     throw Error(ErrorCode::violated,
-                fmt::format("ROLES_LIMIT_EXCEEDED: a branch lists at most {} roles", kNamesMax));
+                fmt::format("ROLES_LIMIT_EXCEEDED: a branch lists at most {} roles", kRolesMax));
   Secret password = login ? make_password() : Secret();
   neon::Changed changed;
   changed.operations = apply(branch_id, {{"what", "create_role"},

@@ -38,7 +38,7 @@ void check_users(const std::string& name, const std::string& value) {
     throw Error(ErrorCode::invalid, fmt::format("the value of {} holds a zero byte", name));
 }
 
-std::string quoted(std::string_view value) {
+std::string quoted_setting(std::string_view value) {
   std::string result = "'";
   for (char c : value) {
     if (c == '\n') {
@@ -67,14 +67,14 @@ bool is_floor(std::string_view name) {
 
 // Sections in order; a later setting beats an earlier one of the same name, as in PostgreSQL, but
 // those that recovery needs a least value of never fall below it.
-class Writer {
+class ConfigText {
  public:
-  explicit Writer(const std::vector<Setting>& floors) : floors_(floors) {}
+  explicit ConfigText(const std::vector<Setting>& floors) : floors_(floors) {}
 
   void section(std::string_view title, const std::vector<Setting>& settings) {
     text_ += fmt::format("\n# {}\n", title);
     for (const auto& [name, value] : settings)
-      text_ += fmt::format("{} = {}\n", name, quoted(not_below_floor(name, value)));
+      text_ += fmt::format("{} = {}\n", name, quoted_setting(not_below_floor(name, value)));
   }
 
   std::string text() const {
@@ -117,15 +117,15 @@ std::string postgresql_conf(const ServerPlan& plan) {
     (is_floor(setting.first) ? floors : recovery).push_back(setting);
   }
 
-  Writer writer(floors);
-  writer.section("What recovery demands at least; larger values below win", floors);
-  writer.section("Sizes of this compute", size_settings(plan.compute_units));
-  writer.section("Carried over from the source: what changes the meaning of queries",
+  ConfigText config(floors);
+  config.section("What recovery demands at least; larger values below win", floors);
+  config.section("Sizes of this compute", size_settings(plan.compute_units));
+  config.section("Carried over from the source: what changes the meaning of queries",
                  carried_settings(plan));
-  writer.section("The endpoint's own settings", user);
-  if (plan.recovering) writer.section("Recovery", recovery);
-  writer.section("Quarantine: these win", quarantine);
-  return writer.text();
+  config.section("The endpoint's own settings", user);
+  if (plan.recovering) config.section("Recovery", recovery);
+  config.section("Quarantine: these win", quarantine);
+  return config.text();
 }
 
 std::vector<std::string> quarantine_arguments(const ServerPlan& plan) {

@@ -19,7 +19,7 @@
 namespace holdfast {
 namespace {
 
-constexpr uint64_t kFileBytesMax = 64 << 10;
+constexpr uint64_t kProcessFileBytesMax = 64 << 10;
 constexpr size_t kStatusLine = 7, kPortLine = 3;
 constexpr std::chrono::milliseconds kQuickExit{2000};  // of children told to quit
 
@@ -37,7 +37,7 @@ std::string pid_file(const std::string& data_folder) {
 
 std::optional<PostmasterFile> read_postmaster_file(const std::string& data_folder) {
   try {
-    return parse_postmaster_file(read_file(pid_file(data_folder), kFileBytesMax));
+    return parse_postmaster_file(read_file(pid_file(data_folder), kProcessFileBytesMax));
   } catch (const Error& error) {
     if (error.code() == ErrorCode::not_found) return std::nullopt;  // it may go at any moment
     throw;
@@ -53,7 +53,7 @@ bool works_in(pid_t pid, const struct stat& folder) {
 // The first word of its command line; empty for one that has ended.
 std::string command_of(pid_t pid) {
   try {
-    std::string line = read_file(fmt::format("/proc/{}/cmdline", pid), kFileBytesMax);
+    std::string line = read_file(fmt::format("/proc/{}/cmdline", pid), kProcessFileBytesMax);
     return line.substr(0, line.find('\0'));
   } catch (const Error&) {
     return {};

@@ -11,29 +11,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/ids.h"
 
 namespace holdfast {
 namespace {
 
-// Two words and a number, as the API's own ids have.
-constexpr std::array<std::string_view, 16> kAdjectives = {
-    "bold", "broad", "calm", "clear", "deep",  "early",  "fresh", "green",
-    "keen", "kind",  "late", "light", "quiet", "steady", "still", "wide"};
-constexpr std::array<std::string_view, 16> kNouns = {
-    "bay",    "beach", "bridge", "brook", "cedar", "cliff", "coast", "field",
-    "harbor", "hill",  "lake",   "oak",   "pine",  "river", "stone", "wave"};
-
 constexpr std::string_view kPartial = ".partial", kRemoving = ".removing";
-
-void remove_tree(const std::string& folder) {
-  std::error_code failed;
-  std::filesystem::remove_all(folder, failed);
-  if (failed) throw system_error("remove " + folder, failed.value());
-}
-
-void rename_folder(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) throw system_error("rename " + from, errno);
-}
 
 }  // namespace
 
@@ -85,19 +68,14 @@ std::string SnapshotCatalog::tablespace_folder(const std::string& id, uint32_t o
 }
 
 std::string SnapshotCatalog::new_id() const {
-  std::string random = random_hex(6);
-  auto number = [&](size_t at, size_t size) {
-    return std::stoul(random.substr(at, size), nullptr, 16);
-  };
-  return fmt::format("snap-{}-{}-{:08}", kAdjectives[number(0, 2) % kAdjectives.size()],
-                     kNouns[number(2, 2) % kNouns.size()], number(4, 8) % 100'000'000);
+  std::lock_guard lock(mutex_);
+  return make_id("snap", [&](const std::string& id) { return records_.contains(id); });
 }
 
 void SnapshotCatalog::add(const StoredSnapshot& record) {
   const std::string& id = record.info.id;
   write_file_atomic(partial_folder(id) + "/snapshot.json", snapshot_json(record));
   rename_folder(partial_folder(id), folder(id));
-  fsync_folder(folder_);
   std::lock_guard lock(mutex_);
   records_[id] = record;
 }
@@ -118,7 +96,6 @@ void SnapshotCatalog::remove(const std::string& id) {
     rename_folder(folder(id), folder(id) + std::string(kRemoving));
     records_.erase(found);
   }
-  fsync_folder(folder_);
   remove_tree(folder(id) + std::string(kRemoving));
 }
 

@@ -19,7 +19,7 @@ namespace holdfast {
 namespace {
 
 constexpr int kPollMs = 200;
-constexpr size_t kWordsShown = 1000;
+constexpr size_t kTakerWordsShown = 1000;
 
 // Runs a program to its end, or until the user stops us. Throws Error with its last words.
 void run_tool(const ProcessOptions& options, ErrorCode code, const Run& run) {
@@ -30,9 +30,10 @@ void run_tool(const ProcessOptions& options, ErrorCode code, const Run& run) {
     ::poll(&ended, 1, kPollMs);
   }
   if (int exit_code = process.wait(); exit_code != 0)
-    throw Error(code, fmt::format("{} failed (exit code {}): {}",
-                                  std::filesystem::path(options.argv[0]).filename().string(),
-                                  exit_code, printable(trim(process.stderr_tail()), kWordsShown)));
+    throw Error(code,
+                fmt::format("{} failed (exit code {}): {}",
+                            std::filesystem::path(options.argv[0]).filename().string(), exit_code,
+                            printable(trim(process.stderr_tail()), kTakerWordsShown)));
 }
 
 ProcessOptions tool_options(std::vector<std::string> argv) {

@@ -14,9 +14,6 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::seconds kCommandSecondsMax{180};
-constexpr std::chrono::milliseconds kPoll{50};
-constexpr size_t kWordsShown = 2000;
 constexpr uint64_t kConfigurationBytesMax = 4 << 20;
 
 // The one member of `key: value` lines.
@@ -49,10 +46,10 @@ std::string control_data(const ClientTools& tools, const std::string& folder) {
   options.env = clean_environment();
   options.env["LC_ALL"] = "C";
   options.env.erase("LANG");
-  ProcessResult read = run_process(options, {}, 1 << 20, kCommandSecondsMax);
+  ProcessResult read = run_process(options, {}, 1 << 20, kSourceCommandMax);
   if (read.exit_code != 0)
     throw Error(ErrorCode::unavailable,
-                "pg_controldata failed: " + printable(trim(read.err), kWordsShown));
+                "pg_controldata failed: " + printable(trim(read.err), kSourceWordsShown));
   return read.out;
 }
 
@@ -166,14 +163,14 @@ void recover_beside(const ClientTools& tools, const std::string& data_folder,
   Conninfo conninfo =
       Conninfo::parse("dbname=postgres port=5432 sslmode=disable gssencmode=disable user=postgres")
           .with("host", socket.path());
-  auto words = [&] { return printable(trim(server.stderr_tail()), kWordsShown); };
+  auto words = [&] { return printable(trim(server.stderr_tail()), kSourceWordsShown); };
   // Logins come in only when it is promoted (hot_standby=off). It takes as long as it takes.
   for (;;) {
     run.check_stop();
     if (server.ended())
       throw Error(ErrorCode::unavailable, "recovery of the new data ended early: " + words());
     if (PQping(fmt::format("host='{}' port=5432", socket.path()).c_str()) == PQPING_OK) break;
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kSourcePoll);
   }
   give_logins(conninfo, logins);
   ::kill(server.pid(), SIGINT);  // fast shutdown

@@ -2,12 +2,18 @@
 // source ended with. See source_server.h, which hands on to these.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "engine/source_server.h"
 
 namespace holdfast {
+
+// For each command of a source's server (start, stop, pg_controldata).
+inline constexpr std::chrono::seconds kSourceCommandMax{180};
+inline constexpr std::chrono::milliseconds kSourcePoll{50};  // between looks at what it does
+inline constexpr size_t kSourceWordsShown = 2000;            // of what it said
 
 // Recovers `folder`, as SourceServer::recover_aside says. The server is reachable by nobody but us
 // (a private socket) and dies with this program, so a crash leaves nothing that runs.

@@ -14,10 +14,7 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::seconds kCommandSecondsMax{180};
 constexpr double kLoginSecondsMax = 600;  // crash recovery of a large source takes its time
-constexpr std::chrono::milliseconds kPoll{50};
-constexpr size_t kWordsShown = 2000;
 
 std::string scram_verifier(Connection& connection, const std::string& role,
                            const Secret& password) {
@@ -164,12 +161,13 @@ void RealSourceServer::run_command(const std::string& command, std::vector<std::
   options.argv =
       command.empty() ? std::move(fallback) : std::vector<std::string>{"/bin/sh", "-c", command};
   options.env = clean_environment();
-  ProcessResult done = run_process(options, {}, 1 << 20, kCommandSecondsMax);
+  ProcessResult done = run_process(options, {}, 1 << 20, kSourceCommandMax);
   if (done.exit_code != 0)
-    throw Error(ErrorCode::unavailable,
-                fmt::format("cannot {} the source: {}", what,
-                            printable(trim(done.err.empty() ? done.out : done.err), kWordsShown)),
-                fmt::format("try by hand what is configured to {} it", what));
+    throw Error(
+        ErrorCode::unavailable,
+        fmt::format("cannot {} the source: {}", what,
+                    printable(trim(done.err.empty() ? done.out : done.err), kSourceWordsShown)),
+        fmt::format("try by hand what is configured to {} it", what));
 }
 
 void RealSourceServer::start(const Run& run) {
@@ -197,7 +195,7 @@ void RealSourceServer::wait_for_logins(const Run& run) {
     if (!running())
       throw Error(ErrorCode::unavailable, "the source was started and has ended",
                   "its log says why");
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kSourcePoll);
   }
 }
 
@@ -208,12 +206,12 @@ void RealSourceServer::stop(const Run& run) {
               {tools_.path("pg_ctl"), "--pgdata=" + managed.data_folder, "--mode=fast", "--wait",
                "--timeout=150", "stop"},
               "stop");
-  double deadline = run.clock.monotonic_seconds() + static_cast<double>(kCommandSecondsMax.count());
+  double deadline = run.clock.monotonic_seconds() + static_cast<double>(kSourceCommandMax.count());
   while (running()) {
     if (run.clock.monotonic_seconds() > deadline)
       throw Error(ErrorCode::unavailable, "the source runs on although it was told to stop",
                   "check stop_command");
-    std::this_thread::sleep_for(kPoll);
+    std::this_thread::sleep_for(kSourcePoll);
   }
 }
 

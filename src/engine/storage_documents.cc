@@ -11,7 +11,7 @@
 namespace holdfast {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 constexpr char kStorageFormat[] = "holdfast-storage";
 constexpr char kSnapshotFormat[] = "holdfast-snapshot";
@@ -22,14 +22,15 @@ Error corrupt(const std::string& what) {
 }
 
 // Reads the fields of one object; `where` leads their names in messages.
-class Reader {
+class DocumentReader {
  public:
-  Reader(const Json& object, std::string where) : object_(object), where_(std::move(where)) {
+  DocumentReader(const OrderedJson& object, std::string where)
+      : object_(object), where_(std::move(where)) {
     if (!object_.is_object()) throw corrupt(where_ + " is not an object");
   }
 
   bool has(const char* key) const { return object_.contains(key) && !object_.at(key).is_null(); }
-  const Json& at(const char* key) const {
+  const OrderedJson& at(const char* key) const {
     auto found = object_.find(key);
     if (found == object_.end()) throw corrupt(name(key) + " is missing");
     return *found;
@@ -39,7 +40,7 @@ class Reader {
     return at(key).get<std::string>();
   }
   uint64_t number(const char* key, uint64_t max) const {
-    const Json& value = at(key);
+    const OrderedJson& value = at(key);
     if (!value.is_number_unsigned() || value.get<uint64_t>() > max)
       throw corrupt(fmt::format("{} is not a number from 0 to {}", name(key), max));
     return value.get<uint64_t>();
@@ -81,7 +82,7 @@ class Reader {
   template <typename Read>
   void each(const char* key, Read&& read) const {
     if (!at(key).is_array()) throw corrupt(name(key) + " is not a list");
-    for (const Json& entry : at(key)) read(Reader(entry, name(key)));
+    for (const OrderedJson& entry : at(key)) read(DocumentReader(entry, name(key)));
   }
   std::map<std::string, std::string> texts(const char* key) const {
     std::map<std::string, std::string> found;
@@ -97,14 +98,14 @@ class Reader {
   std::string name(const char* key) const {
     return where_.empty() ? fmt::format("field {}", key) : fmt::format("{}: field {}", where_, key);
   }
-  const Json& object_;
+  const OrderedJson& object_;
   std::string where_;
 };
 
-Json parse_document(std::string_view text, const char* format) {
-  Json document = Json::parse(text, nullptr, false);
+OrderedJson parse_document(std::string_view text, const char* format) {
+  OrderedJson document = OrderedJson::parse(text, nullptr, false);
   if (document.is_discarded()) throw corrupt("it is not JSON");
-  Reader fields(document, "");
+  DocumentReader fields(document, "");
   if (fields.text("format") != format) throw corrupt(fmt::format("it is not a {}", format));
   uint64_t version = fields.number("version", std::numeric_limits<int32_t>::max());
   if (version != kVersion)
@@ -115,19 +116,19 @@ Json parse_document(std::string_view text, const char* format) {
   return document;
 }
 
-Json time_or_null(const std::optional<UtcTime>& time) {
-  return time ? Json(format_rfc3339(*time)) : Json(nullptr);
+OrderedJson time_or_null(const std::optional<UtcTime>& time) {
+  return time ? OrderedJson(format_rfc3339(*time)) : OrderedJson(nullptr);
 }
 
 // Texts come from the source and need not be UTF-8.
-std::string dumped(const Json& document) {
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+std::string dumped(const OrderedJson& document) {
+  return document.dump(2, ' ', false, OrderedJson::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
 
 std::string storage_json(const StorageRecord& record) {
-  Json gaps = Json::array();
+  OrderedJson gaps = OrderedJson::array();
   for (const StorageGap& gap : record.gaps)
     gaps.push_back({{"timeline", gap.timeline},
                     {"from", format_lsn(gap.from)},
@@ -147,8 +148,8 @@ std::string storage_json(const StorageRecord& record) {
 }
 
 StorageRecord parse_storage_json(std::string_view text) {
-  Json document = parse_document(text, kStorageFormat);
-  Reader fields(document, "");
+  OrderedJson document = parse_document(text, kStorageFormat);
+  DocumentReader fields(document, "");
   StorageRecord record;
   record.id = fields.text("id");
   if (record.id.size() != 8 || record.id.find_first_not_of("0123456789abcdef") != std::string::npos)
@@ -159,7 +160,7 @@ StorageRecord parse_storage_json(std::string_view text) {
   record.timeline = fields.number<Timeline>("timeline");
   record.receive_from = fields.lsn("receive_from");
   record.caught_up_at = fields.optional_time("caught_up_at");
-  fields.each("gaps", [&](const Reader& gap) {
+  fields.each("gaps", [&](const DocumentReader& gap) {
     record.gaps.push_back({gap.number<Timeline>("timeline"), gap.lsn("from"), gap.lsn("to"),
                            gap.time("noticed_at"), gap.optional_time("caught_up_at")});
   });
@@ -167,7 +168,8 @@ StorageRecord parse_storage_json(std::string_view text) {
 }
 
 std::string snapshot_json(const StoredSnapshot& record) {
-  Json tablespaces = Json::array(), extensions = Json::array(), collations = Json::array();
+  OrderedJson tablespaces = OrderedJson::array(), extensions = OrderedJson::array(),
+              collations = OrderedJson::array();
   for (const SnapshotTablespace& each : record.tablespaces)
     tablespaces.push_back({{"oid", each.oid}, {"path", each.path}});
   for (const SnapshotExtension& each : record.extensions)
@@ -194,12 +196,13 @@ std::string snapshot_json(const StoredSnapshot& record) {
                  {"tablespaces", tablespaces},
                  {"extensions", extensions},
                  {"collations", collations},
-                 {"settings", record.settings.empty() ? Json::object() : Json(record.settings)}});
+                 {"settings",
+                  record.settings.empty() ? OrderedJson::object() : OrderedJson(record.settings)}});
 }
 
 StoredSnapshot parse_snapshot_json(std::string_view text) {
-  Json document = parse_document(text, kSnapshotFormat);
-  Reader fields(document, "");
+  OrderedJson document = parse_document(text, kSnapshotFormat);
+  DocumentReader fields(document, "");
   StoredSnapshot record;
   SnapshotInfo& info = record.info;
   info.id = fields.text("id");
@@ -215,13 +218,13 @@ StoredSnapshot parse_snapshot_json(std::string_view text) {
   record.server = fields.text("server");
   record.made_by = fields.text("made_by");
   record.verified = fields.boolean("verified");
-  fields.each("tablespaces", [&](const Reader& each) {
+  fields.each("tablespaces", [&](const DocumentReader& each) {
     record.tablespaces.push_back({each.number<uint32_t>("oid"), each.text("path")});
   });
-  fields.each("extensions", [&](const Reader& each) {
+  fields.each("extensions", [&](const DocumentReader& each) {
     record.extensions.push_back({each.text("database"), each.text("name"), each.text("version")});
   });
-  fields.each("collations", [&](const Reader& each) {
+  fields.each("collations", [&](const DocumentReader& each) {
     record.collations.push_back({each.text("provider"), each.text("version")});
   });
   record.settings = fields.texts("settings");
@@ -238,12 +241,12 @@ std::vector<BackupRange> manifest_wal_ranges(std::string_view tail) {
   size_t end = at == std::string_view::npos ? at : tail.find(']', at);
   if (end == std::string_view::npos) throw corrupt("the backup manifest names no WAL ranges");
   std::string_view list = tail.substr(at + kKey.size(), end + 1 - at - kKey.size());
-  Json document = Json::parse(list, nullptr, false);
+  OrderedJson document = OrderedJson::parse(list, nullptr, false);
   if (document.is_discarded() || !document.is_array() || document.empty())
     throw corrupt("the backup manifest's WAL ranges are not JSON");
   std::vector<BackupRange> found;
-  for (const Json& entry : document) {
-    Reader fields(entry, "WAL-Ranges");
+  for (const OrderedJson& entry : document) {
+    DocumentReader fields(entry, "WAL-Ranges");
     found.push_back(
         {fields.number<Timeline>("Timeline"), fields.lsn("Start-LSN"), fields.lsn("End-LSN")});
     if (found.back().timeline == 0 || found.back().end < found.back().start)

@@ -17,7 +17,7 @@ namespace holdfast {
 namespace {
 
 constexpr std::string_view kMagic = "HFWALIDX";
-constexpr uint64_t kFileBytesMax = uint64_t{4} << 30;
+constexpr uint64_t kIndexFileBytesMax = uint64_t{4} << 30;
 constexpr size_t kBlockEntries = 4096;
 
 uint8_t* data_of(std::string& text) {
@@ -203,7 +203,7 @@ std::vector<WalIndexEntry> WalIndexFile::load(const WalIndexHeader& header) {
   auto found = read_wal_index_header({block.data(), count});
   if (!found || *found != header) return entries;
   fits_ = true;
-  for (uint64_t at = kWalIndexHeaderBytes; at < kFileBytesMax; at += block.size()) {
+  for (uint64_t at = kWalIndexHeaderBytes; at < kIndexFileBytesMax; at += block.size()) {
     count = pread_all(file.get(), block.data(), block.size(), at, path_);
     for (size_t i = 0; i + kWalIndexEntryBytes <= count; i += kWalIndexEntryBytes)
       if (auto entry =

@@ -12,13 +12,13 @@
 namespace holdfast {
 namespace {
 
-constexpr std::chrono::milliseconds kTick{1000};
+constexpr std::chrono::milliseconds kReceiverTick{1000};
 constexpr double kFirstPauseSeconds = 0.5, kPauseSecondsMax = 30;
 constexpr double kSoundSeconds = 20;  // a receiver that ran for so long starts without a pause
 constexpr int kEndMs = 5000;
 constexpr double kRememberSeconds = 30;
-constexpr size_t kWordsShown = 600;
-constexpr std::chrono::milliseconds kPoll{5}, kSlowPoll{100};
+constexpr size_t kReceiverWordsShown = 600;
+constexpr std::chrono::milliseconds kReceiverPoll{5}, kSlowPoll{100};
 constexpr std::chrono::seconds kFutureMax{2};
 constexpr double kPatienceSeconds = 0.5;  // with a receiver that is down
 
@@ -87,7 +87,7 @@ void WalReceiver::work(const std::stop_token& stop) {
       changed_.notify_all();
       changed_.wait(lock, stop, [&] { return !paused_; });
     } else {
-      changed_.wait_for(lock, stop, kTick, [&] { return paused_; });
+      changed_.wait_for(lock, stop, kReceiverTick, [&] { return paused_; });
     }
   }
   end_process();
@@ -102,7 +102,7 @@ void WalReceiver::tick() {
     keep_running(status);
   } catch (const Error& error) {
     if (process_ && process_->ended()) take_note_of_end();
-    set_trouble(printable(error.what(), kWordsShown));
+    set_trouble(printable(error.what(), kReceiverWordsShown));
   }
   remember_caught_up(false);
 }
@@ -265,7 +265,7 @@ Lineage WalReceiver::lineage_of(Timeline timeline) {
 
 void WalReceiver::take_note_of_end() {
   int code = process_->wait();
-  std::string words = printable(trim(process_->stderr_tail()), kWordsShown);
+  std::string words = printable(trim(process_->stderr_tail()), kReceiverWordsShown);
   process_.reset();
   login_.reset();
   pause_seconds_ =
@@ -361,7 +361,7 @@ bool WalReceiver::catch_up(std::chrono::milliseconds at_most) {
       double at = clock_.monotonic_seconds();
       if (paused_ || at > deadline || (!health_.receiving && at > began + kPatienceSeconds))
         return false;
-      changed_.wait_for(lock, kPoll, [&] { return paused_; });
+      changed_.wait_for(lock, kReceiverPoll, [&] { return paused_; });
     }
   } catch (const Error&) {
     return false;  // the source is away: what was received is all there is

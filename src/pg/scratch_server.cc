@@ -115,10 +115,6 @@ void remove_stale_folders(const std::string& parent, const Account& account, Log
       remove_if_stale(entry.path().string(), account, log);
 }
 
-std::string parent_of(const std::string& path) {
-  return path.substr(0, path.rfind('/'));
-}
-
 void check_socket_path(const std::string& folder) {
   if (folder.size() + std::string_view("/.s.PGSQL.5432.lock").size() <= kSocketPathMax) return;
   throw Error(ErrorCode::invalid,
@@ -148,7 +144,7 @@ void make_cluster(const ClientTools& tools, const Account& account, const std::s
               account.other()
                   ? fmt::format("the user {} must be able to reach {}: choose another folder "
                                 "(scratch_dir, or TMPDIR)",
-                                account.name, parent_of(folder))
+                                account.name, parent_folder(folder))
                   : "choose another folder (scratch_dir, or TMPDIR)");
 }
 
@@ -203,7 +199,7 @@ ScratchServer::ScratchServer(const ClientTools& tools, const Options& options, c
   const std::string& folder = folder_->path();
   lock_ = open_file(folder + kLockName, O_RDWR | O_CREAT | O_EXCL, 0600);
   if (!try_lock(lock_.get())) throw system_error("lock " + folder, errno);
-  remove_stale_folders(parent_of(folder), account, run.log);
+  remove_stale_folders(parent_folder(folder), account, run.log);
   check_socket_path(folder);
   if (account.other() && ::chown(folder.c_str(), account.uid, account.gid) != 0)
     throw system_error(fmt::format("give {} to {}", folder, account.name), errno);

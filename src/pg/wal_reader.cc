@@ -11,7 +11,6 @@ namespace holdfast {
 namespace {
 
 constexpr uint8_t kXlogResource = 0;  // RM_XLOG_ID
-constexpr uint8_t kInfoMask = 0xF0;   // the part of xl_info that is the resource manager's
 constexpr uint8_t kSwitch = 0x40;
 constexpr uint8_t kOverwriteContrecord = 0xD0;
 // Built-in resource managers end at 22 (PostgreSQL 18 has 0 to 21); extensions' begin at 128.
@@ -237,7 +236,7 @@ bool WalReader::finish(const uint8_t* bytes, size_t kept, uint32_t data_crc, Wal
   record.rmid = bytes[17];
   record.bytes = {bytes, kept};
   state_ = State::at_record;
-  uint8_t kind = record.rmid == kXlogResource ? record.info & kInfoMask : 0;
+  uint8_t kind = record.rmid == kXlogResource ? record.info & kWalInfoMask : 0;
   if (overwritten_.value != 0) {
     // Main data in its short form: an id, a length, then the LSN.
     if (record.rmid != kXlogResource || kind != kOverwriteContrecord || kept < 34 ||

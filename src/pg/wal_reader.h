@@ -24,6 +24,8 @@
 namespace holdfast {
 
 inline constexpr size_t kWalRecordKeptBytes = 256 << 10;
+// The part of WalRecord::info that is the resource manager's.
+inline constexpr uint8_t kWalInfoMask = 0xF0;
 
 struct WalRecord {
   Lsn start, end;  // end: PostgreSQL's EndRecPtr, a multiple of 8; a switch ends with its segment

@@ -12,7 +12,6 @@ namespace {
 // src/include/access/rmgrlist.h
 enum Resource : uint8_t { kXlog = 0, kTransaction = 1, kDatabase = 4, kTablespace = 5 };
 
-constexpr uint8_t kInfoMask = 0xF0;
 constexpr uint8_t kTransactionKindMask = 0x70;  // 0x80: more is in the record
 
 // Ids of a record's parts, xlogrecord.h
@@ -119,7 +118,7 @@ WalEvent decode_transaction(const WalRecord& record, int major) {
 }
 
 WalEvent decode_xlog(const WalRecord& record, int major) {
-  uint8_t kind = record.info & kInfoMask;
+  uint8_t kind = record.info & kWalInfoMask;
   auto data = [&](size_t bytes) { return at_least(record, wal_main_data(record, major), bytes); };
   switch (kind) {
     case 0x00:    // CHECKPOINT_SHUTDOWN
@@ -159,14 +158,14 @@ WalEvent decode_xlog(const WalRecord& record, int major) {
 }
 
 WalEvent decode_tablespace(const WalRecord& record, int major) {
-  if ((record.info & kInfoMask) != 0x00) return {};  // DROP
+  if ((record.info & kWalInfoMask) != 0x00) return {};  // DROP
   ByteView all = wal_main_data(record, major);
   at_least(record, all, 4);
   return WalTablespaceCreated{load_le32(all.data()), load_text(all.subspan(4))};
 }
 
 WalEvent decode_database(const WalRecord& record, int major) {
-  uint8_t kind = record.info & kInfoMask;
+  uint8_t kind = record.info & kWalInfoMask;
   // CREATE, or from 15 on CREATE_FILE_COPY and CREATE_WAL_LOG; the next one is DROP.
   if (kind != 0x00 && !(kind == 0x10 && major >= 15)) return {};
   const uint8_t* p = at_least(record, wal_main_data(record, major), 8);

@@ -28,10 +28,6 @@ WebResponse list_branches(Engine& engine, const WebRequest& request) {
       200, neon::write_branch_list({std::move(page.branches), page.next, query.sort_by, order}));
 }
 
-WebResponse changed(int status, const neon::Changed& what, ChangedShape shape) {
-  return json_response(status, neon::write_changed(what, shape));
-}
-
 }  // namespace
 
 void add_branch_routes(Router& router, ApiContext& context) {

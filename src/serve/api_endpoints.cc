@@ -7,8 +7,8 @@ namespace {
 const std::string kEndpoints = std::string(kProjectPath) + "/endpoints";
 const std::string kEndpoint = kEndpoints + "/{endpoint_id}";
 
-WebResponse changed(int status, const neon::Changed& what) {
-  return json_response(status, neon::write_changed(what, neon::ChangedShape::endpoint));
+WebResponse endpoint_changed(int status, const neon::Changed& what) {
+  return changed(status, what, neon::ChangedShape::endpoint);
 }
 
 }  // namespace
@@ -22,27 +22,28 @@ void add_endpoint_routes(Router& router, ApiContext& context) {
     return json_response(200, neon::write_endpoint_list(engine.endpoints(call.at("branch_id"))));
   });
   router.add("POST", kEndpoints, [&engine](const RouteCall& call) {
-    return changed(201, engine.create_endpoint(neon::read_endpoint_create(call.request.body)));
+    return endpoint_changed(201,
+                            engine.create_endpoint(neon::read_endpoint_create(call.request.body)));
   });
   router.add("GET", kEndpoint, [&engine](const RouteCall& call) {
     return json_response(200, neon::write_endpoint(engine.endpoint(call.at("endpoint_id"))));
   });
   router.add("PATCH", kEndpoint, [&engine](const RouteCall& call) {
     neon::EndpointRequest update = neon::read_endpoint_update(call.request.body);
-    return changed(200, engine.update_endpoint(call.at("endpoint_id"), update));
+    return endpoint_changed(200, engine.update_endpoint(call.at("endpoint_id"), update));
   });
   router.add("DELETE", kEndpoint, [&engine](const RouteCall& call) {
     auto deleted = engine.delete_endpoint(call.at("endpoint_id"));
-    return deleted ? changed(200, *deleted) : gone_response();
+    return deleted ? endpoint_changed(200, *deleted) : gone_response();
   });
   router.add("POST", kEndpoint + "/start", [&engine](const RouteCall& call) {
-    return changed(200, engine.start_endpoint(call.at("endpoint_id")));
+    return endpoint_changed(200, engine.start_endpoint(call.at("endpoint_id")));
   });
   router.add("POST", kEndpoint + "/suspend", [&engine](const RouteCall& call) {
-    return changed(200, engine.suspend_endpoint(call.at("endpoint_id")));
+    return endpoint_changed(200, engine.suspend_endpoint(call.at("endpoint_id")));
   });
   router.add("POST", kEndpoint + "/restart", [&engine](const RouteCall& call) {
-    return changed(200, engine.restart_endpoint(call.at("endpoint_id")));
+    return endpoint_changed(200, engine.restart_endpoint(call.at("endpoint_id")));
   });
 }
 

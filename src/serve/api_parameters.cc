@@ -23,6 +23,10 @@ WebResponse json_response(int status, std::string body) {
   return response;
 }
 
+WebResponse changed(int status, const neon::Changed& what, neon::ChangedShape shape) {
+  return json_response(status, neon::write_changed(what, shape));
+}
+
 WebResponse gone_response() {
   return json_response(204, "");
 }

@@ -15,10 +15,6 @@ const std::string kDatabase = kDatabases + "/{database_name}";
 
 using neon::ChangedShape;
 
-WebResponse changed(int status, const neon::Changed& what, ChangedShape shape) {
-  return json_response(status, neon::write_changed(what, shape));
-}
-
 WebResponse reveal_password(Engine& engine, const RouteCall& call) {
   const std::string& name = call.at("role_name");
   std::optional<Secret> password = engine.reveal_password(call.at("branch_id"), name);

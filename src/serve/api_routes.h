@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "engine/engine.h"
+#include "neon/json.h"
 #include "serve/api_keys.h"
 #include "serve/router.h"
 
@@ -31,6 +32,7 @@ void add_database_routes(Router& router, ApiContext& context);
 void add_snapshot_routes(Router& router, ApiContext& context);
 
 WebResponse json_response(int status, std::string body);
+WebResponse changed(int status, const neon::Changed& what, neon::ChangedShape shape);
 WebResponse gone_response();  // 204: it was deleted before
 
 // Of the request's query. Error(invalid) names the parameter; an empty value is none.

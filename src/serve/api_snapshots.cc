@@ -6,15 +6,10 @@
 namespace holdfast {
 namespace {
 
-const std::string kBranch = kBranchPath;
 const std::string kSnapshots = std::string(kProjectPath) + "/snapshots";
 const std::string kSnapshot = kSnapshots + "/{snapshot_id}";
 
 using neon::ChangedShape;
-
-WebResponse changed(int status, const neon::Changed& what, ChangedShape shape) {
-  return json_response(status, neon::write_changed(what, shape));
-}
 
 // The API takes query parameters, its guide shows a body: both are taken, the query first.
 SnapshotRequest snapshot_request(const WebRequest& request) {
@@ -36,7 +31,7 @@ SnapshotRequest snapshot_request(const WebRequest& request) {
 
 void add_snapshot_routes(Router& router, ApiContext& context) {
   Engine& engine = context.engine;
-  router.add("POST", kBranch + "/snapshot", [&engine](const RouteCall& call) {
+  router.add("POST", kBranchPath + std::string("/snapshot"), [&engine](const RouteCall& call) {
     return changed(200,
                    engine.create_snapshot(call.at("branch_id"), snapshot_request(call.request)),
                    ChangedShape::snapshot);
@@ -61,13 +56,15 @@ void add_snapshot_routes(Router& router, ApiContext& context) {
                                            restore.target_branch_id, restore.finalize),
                    ChangedShape::snapshot_restored);
   });
-  router.add("GET", kBranch + "/backup_schedule", [&engine](const RouteCall& call) {
-    return json_response(200, neon::write_schedule(engine.schedule(call.at("branch_id"))));
-  });
-  router.add("PUT", kBranch + "/backup_schedule", [&engine](const RouteCall& call) {
-    engine.set_schedule(call.at("branch_id"), neon::read_schedule_request(call.request.body));
-    return json_response(200, "{}");
-  });
+  router.add(
+      "GET", kBranchPath + std::string("/backup_schedule"), [&engine](const RouteCall& call) {
+        return json_response(200, neon::write_schedule(engine.schedule(call.at("branch_id"))));
+      });
+  router.add(
+      "PUT", kBranchPath + std::string("/backup_schedule"), [&engine](const RouteCall& call) {
+        engine.set_schedule(call.at("branch_id"), neon::read_schedule_request(call.request.body));
+        return json_response(200, "{}");
+      });
 }
 
 }  // namespace holdfast

@@ -12,7 +12,7 @@ namespace holdfast {
 namespace {
 
 // libcurl's largest read buffer, and an upload buffer of the same size: fewer calls per gigabyte.
-constexpr long kBufferBytes = 512 << 10;
+constexpr long kTransferBytes = 512 << 10;
 // Header lines are short; a server that sends more of them than this is not one of ours.
 constexpr size_t kHeaderBytesMax = 256 << 10;
 
@@ -204,8 +204,8 @@ class CurlClient final : public HttpClient {
     // No limit for the whole: only for standing still.
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
     set(CURLOPT_LOW_SPEED_TIME, std::max(1L, request.stall_timeout_ms / 1000L));
-    set(CURLOPT_BUFFERSIZE, kBufferBytes);
-    set(CURLOPT_UPLOAD_BUFFERSIZE, kBufferBytes);
+    set(CURLOPT_BUFFERSIZE, kTransferBytes);
+    set(CURLOPT_UPLOAD_BUFFERSIZE, kTransferBytes);
     if (is_local(host_of(request.url))) set(CURLOPT_PROXY, "");
   }
 

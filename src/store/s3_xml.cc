@@ -13,7 +13,8 @@ namespace holdfast {
 namespace {
 
 constexpr size_t kErrorTextBytesMax = 300;
-constexpr size_t kKeyBytesMax = 4096;  // S3 allows 1024; tokens and ids are longer, but not much
+constexpr size_t kXmlTextBytesMax =
+    4096;  // S3 allows 1024; tokens and ids are longer, but not much
 
 Error unreadable(std::string_view why) {
   return Error(ErrorCode::corrupt, fmt::format("the server's answer is not S3's: {}", why),
@@ -33,7 +34,7 @@ pugi::xml_node child(const pugi::xml_node& node, std::string_view name) {
 
 std::string text_of(const pugi::xml_node& node, std::string_view name) {
   std::string text = child(node, name).text().get();
-  if (text.size() > kKeyBytesMax) throw unreadable(fmt::format("its {} is too long", name));
+  if (text.size() > kXmlTextBytesMax) throw unreadable(fmt::format("its {} is too long", name));
   return text;
 }
 
