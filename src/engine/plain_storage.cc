@@ -206,6 +206,9 @@ void PlainStorage::Parts::wait_for_wal(const BackupRange& range, const Run& run)
 
 SnapshotInfo PlainStorage::Parts::take_snapshot(const Run& run) {
   std::lock_guard lock(snapshot_mutex_);
+  // Nothing would ever be received from it, so there is nothing to wait for.
+  if (uint64_t known = record_.get().system_identifier)
+    check_same_cluster(known, link_.status().system_identifier);
   wait_for_receiver(run);
   StoredSnapshot record = take_base_backup(
       {settings_.source, settings_.tools, link_.slot() + "_snapshot"}, link_, catalog_,

@@ -120,8 +120,7 @@ StoredSnapshot take_base_backup(const SnapshotSource& source, SourceLink& link,
                                 const Run& run) {
   run.progress.phase("taking a snapshot");
   StoredSnapshot record = link.describe();
-  if (record.system_identifier != system_identifier)
-    throw Error(ErrorCode::invalid, "the source is another cluster than the one received from");
+  check_same_cluster(system_identifier, record.system_identifier);
   SnapshotInfo& info = record.info;
   info.id = catalog.new_id();
   std::string folder = catalog.partial_folder(info.id);

@@ -38,6 +38,15 @@ Lsn lsn_or_none(const QueryResult& rows, int row, int column) {
 
 }  // namespace
 
+void check_same_cluster(uint64_t known, uint64_t found) {
+  if (known == found) return;
+  throw Error(ErrorCode::invalid,
+              fmt::format("the source is another cluster (system identifier {}) than the one "
+                          "whose history is kept here ({})",
+                          found, known),
+              "point it back at its source, or give the new one a storage folder of its own");
+}
+
 SourceLink::SourceLink(const Conninfo& source, std::string slot)
     : source_(source), slot_(std::move(slot)) {}
 

@@ -44,6 +44,9 @@ struct SourceBasics {
   uint32_t segment_bytes = 0;
 };
 
+// Throws Error(invalid) if the system identifiers are not the same.
+void check_same_cluster(uint64_t known, uint64_t found);
+
 class SourceLink {
  public:
   SourceLink(const Conninfo& source, std::string slot);

@@ -137,14 +137,8 @@ void WalReceiver::check_identity(const SourceStatus& status) {
     });
     return;
   }
-  if (known.system_identifier != status.system_identifier) {
-    end_process();
-    throw Error(ErrorCode::invalid,
-                fmt::format("the source is another cluster (system identifier {}) than the one "
-                            "whose history is kept here ({})",
-                            status.system_identifier, known.system_identifier),
-                "point it back at its source, or give the new one a storage folder of its own");
-  }
+  if (known.system_identifier != status.system_identifier) end_process();
+  check_same_cluster(known.system_identifier, status.system_identifier);
   if (known.timeline != status.timeline) {
     Lineage lineage = lineage_of(status.timeline);  // throws if it is not of this history
     log_.info(fmt::format("the source is on timeline {} now (before: {})", status.timeline,

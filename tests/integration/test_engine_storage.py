@@ -428,7 +428,7 @@ class Trouble(StorageTest):
         self.assertEqual([], storage.receiver_pids())
         self.assertEqual("0", other.psql("SELECT count(*) FROM pg_replication_slots"))
         self.assertEqual(head["end"], storage.ask("head", "main")["end"])
-        self.refused("unavailable", storage.ask, "snapshot")
+        self.refused("invalid", storage.ask, "snapshot")
 
     def test_tablespaces(self):
         source = self.server()

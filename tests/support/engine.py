@@ -310,13 +310,14 @@ class EngineServer:
                 found.append(pid)
         return found
 
-    def drop_branches(self) -> None:
-        """Deletes all branches but the source's and the default one, children before their parents."""
+    def drop_branches(self, chosen=lambda branch: branch.get("parent_id")) -> None:
+        """Deletes those of the branches that are chosen (all that have a parent), but never the default one;
+        children before their parents."""
         while True:
             left = self.api.branches()
             parents = {branch.get("parent_id") for branch in left.values()}
             leaves = [branch for branch in left.values()
-                      if branch["id"] not in parents and branch.get("parent_id") and not branch["default"]]
+                      if branch["id"] not in parents and chosen(branch) and not branch["default"]]
             if not leaves:
                 return
             for branch in leaves:
