@@ -132,8 +132,8 @@ TEST(NeonJsonTest, ChangesComeBackInTheirShapes) {
            {ChangedShape::snapshot_restored, {"branch", "endpoints", "operations"}},
            {ChangedShape::operations, {"operations"}}}) {
     std::set<std::string> found;
-    for (const auto& [key, value] : Json::parse(write_changed(sent, shape)).items())
-      found.insert(key);
+    const Json document = Json::parse(write_changed(sent, shape));
+    for (const auto& [key, value] : document.items()) found.insert(key);
     EXPECT_EQ(found, keys);
   }
   EXPECT_ERROR_SAYING(internal, "endpoint", write_changed({}, ChangedShape::endpoint));

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from api_client import Api, ApiProxy
 from harness_base import (assert_no_secrets, at_exit, descendants, forget_exit, free_port, free_ports,
-                          is_zombie, process_stat, processes, redact, register_secret, send_signal,
+                          process_stat, processes, redact, register_secret, send_signal,
                           temp_dir, wait_until)
 from harness_program import ENV_PASSED_ON, Result, Spawned, holdfast_bin
 from harness_server import STOP_TIMEOUT_S, Server, _unprivileged
@@ -63,7 +63,7 @@ class ManagedSource(Server):
             number = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (OSError, ValueError):
             raise RuntimeError("the source is not running") from None
-        if process_stat(number) is None or is_zombie(number):
+        if process_stat(number) is None:
             raise RuntimeError("the source is not running")
         return number
 
@@ -102,8 +102,7 @@ def kill_server(postmaster: int, number: int = signal.SIGKILL) -> None:
     doomed = [(pid, table[pid][1]) for pid in (postmaster, *descendants(postmaster, table)) if pid in table]
     for pid, _ in reversed(doomed):
         send_signal(pid, number)
-    wait_until(lambda: not any((s := process_stat(p)) and s[1] == t and not is_zombie(p)
-                               for p, t in doomed), 30, "killed processes to go")
+    wait_until(lambda: not any((s := process_stat(p)) and s[1] == t for p, t in doomed), 30, "killed processes to go")
 
 
 class Client(Server):
@@ -306,7 +305,7 @@ class EngineServer:
                 where = os.readlink(f"/proc/{pid}/cwd")
             except OSError:
                 continue
-            if (where == str(self.dir) or where.startswith(f"{self.dir}/")) and not is_zombie(pid):
+            if where == str(self.dir) or where.startswith(f"{self.dir}/"):
                 found.append(pid)
         return found
 

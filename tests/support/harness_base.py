@@ -160,12 +160,12 @@ atexit.register(_clean_up)
 
 
 def process_stat(pid: int) -> tuple[int, str] | None:
-    """Parent and start time of a process (proc(5), stat fields 4 and 22)."""
+    """Parent and start time of a process that has not ended (proc(5), stat fields 3, 4 and 22)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except OSError:
         return None
-    return int(fields[1]), fields[19].decode()
+    return None if fields[0] in (b"Z", b"X") else (int(fields[1]), fields[19].decode())
 
 
 def processes() -> dict[int, tuple[int, str]]:
@@ -196,10 +196,3 @@ def send_signal(pid: int, number: int) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         pass
-
-
-def is_zombie(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0] in (b"Z", b"X")
-    except OSError:
-        return True
