@@ -10,8 +10,8 @@ namespace holdfast {
 namespace {
 
 constexpr size_t kTimeBytes = 24;  // 2026-11-10T14-30-00-123Z
-constexpr size_t kDatabasePartBytesMax =
-    180;  // so that every name made of it fits a file system's 255
+// So that every name made of it fits a file system's 255.
+constexpr size_t kDatabasePartBytesMax = 180;
 
 bool stands_for_itself(char c) {
   auto byte = static_cast<unsigned char>(c);
