@@ -87,7 +87,6 @@ class PlainStorage::Parts {
   Line known_line(const std::string& id) const;
   Lineage main_to(const RestorePoint& limit) const;
   void wait_for_wal(const BackupRange& range, const Run& run);
-  void wait_for_receiver(const Run& run);
   StoredSnapshot choose_snapshot(BringOrder& order, const RestorePoint& point);
   std::vector<std::string> histories_for(const BringOrder& order) const;
 
@@ -166,23 +165,6 @@ StorageHealth PlainStorage::Parts::health() const {
   return found;
 }
 
-// The backup has to begin behind where receiving does.
-void PlainStorage::Parts::wait_for_receiver(const Run& run) {
-  double deadline =
-      clock_.monotonic_seconds() + std::chrono::duration<double>(kFirstContact).count();
-  while (!receiver_.catch_up(kWalPoll)) {
-    run.check_stop();
-    StorageHealth health = receiver_.health();
-    if (health.receiving && health.received >= health.source && health.received.value != 0) return;
-    if (clock_.monotonic_seconds() > deadline)
-      throw Error(
-          ErrorCode::unavailable,
-          fmt::format("no snapshot can be taken while no WAL is received: {}",
-                      health.trouble.empty() ? "the receiver is far behind" : health.trouble));
-    std::this_thread::sleep_for(kWalPoll);
-  }
-}
-
 void PlainStorage::Parts::wait_for_wal(const BackupRange& range, const Run& run) {
   double last_news = clock_.monotonic_seconds();
   for (Lsn seen;;) {
@@ -209,7 +191,8 @@ SnapshotInfo PlainStorage::Parts::take_snapshot(const Run& run) {
   // Nothing would ever be received from it, so there is nothing to wait for.
   if (uint64_t known = record_.get().system_identifier)
     check_same_cluster(known, link_.status().system_identifier);
-  wait_for_receiver(run);
+  // The backup has to begin behind where receiving does.
+  receiver_.wait_caught_up(kFirstContact, run);
   StoredSnapshot record = take_base_backup(
       {settings_.source, settings_.tools, link_.slot() + "_snapshot"}, link_, catalog_,
       record_.get().system_identifier, [&](const BackupRange& range) { wait_for_wal(range, run); },

@@ -362,6 +362,20 @@ bool WalReceiver::catch_up(std::chrono::milliseconds at_most) {
   }
 }
 
+void WalReceiver::wait_caught_up(std::chrono::milliseconds at_most, const Run& run) {
+  double deadline = clock_.monotonic_seconds() + std::chrono::duration<double>(at_most).count();
+  while (!catch_up(kSlowPoll)) {
+    run.check_stop();
+    StorageHealth now = health();
+    if (now.receiving && now.received >= now.source && now.received.value != 0) return;
+    if (clock_.monotonic_seconds() > deadline)
+      throw Error(ErrorCode::unavailable,
+                  fmt::format("no snapshot can be taken while no WAL is received: {}",
+                              now.trouble.empty() ? "the receiver is far behind" : now.trouble));
+    std::this_thread::sleep_for(kSlowPoll);
+  }
+}
+
 bool WalReceiver::catch_up_to(UtcTime time, std::chrono::milliseconds at_most) {
   double deadline = clock_.monotonic_seconds() + std::chrono::duration<double>(at_most).count();
   try {

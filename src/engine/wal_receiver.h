@@ -60,6 +60,9 @@ class WalReceiver {
   // Waits until what the source has flushed by now was received. False if that cannot be told
   // (source away, receiver down, paused) or took too long.
   bool catch_up(std::chrono::milliseconds at_most);
+  // For a snapshot: returns once all is received that the source had flushed. Throws
+  // Error(unavailable), with the trouble there is, if that takes longer.
+  void wait_caught_up(std::chrono::milliseconds at_most, const Run& run);
   // Waits until all that the source committed up to `time`, by its clock, was received. False at
   // once if that lies in its future.
   bool catch_up_to(UtcTime time, std::chrono::milliseconds at_most);
