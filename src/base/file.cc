@@ -19,12 +19,6 @@
 namespace holdfast {
 namespace {
 
-std::string folder_of(const std::string& path) {
-  size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
 bool is_folder(const std::string& path) {
   struct stat info;
   return ::stat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
@@ -47,7 +41,7 @@ class UnlinkGuard {
 
 void make_one_folder(const std::string& path, mode_t mode) {
   if (::mkdir(path.c_str(), mode) == 0) {
-    fsync_folder(folder_of(path));
+    fsync_folder(parent_folder(path));
     return;
   }
   int error = errno;
@@ -124,7 +118,7 @@ std::string read_file(const std::string& path, uint64_t bytes_max) {
 }
 
 void write_file_atomic(const std::string& path, std::string_view content, mode_t mode) {
-  std::string folder = folder_of(path);
+  std::string folder = parent_folder(path);
   std::string temporary = fmt::format("{}/.holdfast-{}.tmp", folder, random_hex(8));
   Fd fd = open_file(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
   UnlinkGuard guard(temporary);
@@ -151,7 +145,9 @@ bool file_exists(const std::string& path) {
 }
 
 std::string parent_folder(const std::string& path) {
-  return std::filesystem::path(path).parent_path().string();
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
 }
 
 void rename_folder(const std::string& from, const std::string& to) {

@@ -61,6 +61,7 @@ void write_file_atomic(const std::string& path, std::string_view content, mode_t
 
 void fsync_folder(const std::string& folder);
 bool file_exists(const std::string& path);
+// "." for a bare name.
 std::string parent_folder(const std::string& path);
 
 // Renames durably: the folders of both names are synced.

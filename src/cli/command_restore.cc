@@ -22,11 +22,10 @@
 #include "dump/restore.h"
 #include "dump/sealed_archive.h"
 #include "dump/verify_deep.h"
+#include "pg/connection.h"
 
 namespace holdfast {
 namespace {
-
-constexpr size_t kDatabaseNameBytesMax = 63;  // PostgreSQL's NAMEDATALEN - 1
 
 struct Target {
   Conninfo server;       // its dbname is where to connect first
@@ -203,7 +202,7 @@ std::string restored_name(const std::string& database, UtcTime now) {
   std::string time = format_name_time(now);  // 2026-11-23T02-00-00-000Z
   std::string suffix = "_restored_" + time.substr(0, 4) + time.substr(5, 2) + time.substr(8, 2) +
                        "_" + time.substr(11, 2) + time.substr(14, 2) + time.substr(17, 2);
-  size_t size = std::min(database.size(), kDatabaseNameBytesMax - suffix.size());
+  size_t size = std::min(database.size(), kSqlNameBytesMax - suffix.size());
   while (size > 0 && size < database.size() &&
          (static_cast<unsigned char>(database[size]) & 0xC0) == 0x80)
     --size;  // never half a character

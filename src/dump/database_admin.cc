@@ -9,11 +9,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "pg/connection.h"
 
 namespace holdfast {
 namespace {
 
-constexpr size_t kNameBytesMax = 63;
 constexpr size_t kWorkingDigits = 8;
 constexpr int kSwapTries = 3;  // PostgreSQL itself waits 5 s in each
 constexpr int kEndSessionsEveryMs = 100;
@@ -231,7 +231,7 @@ void drop_database(Connection& admin, const std::string& name) {
 }
 
 std::string derived_name(const std::string& base, const std::string& suffix) {
-  size_t size = std::min(base.size(), kNameBytesMax - suffix.size());
+  size_t size = std::min(base.size(), kSqlNameBytesMax - suffix.size());
   while (size > 0 && size < base.size() && (static_cast<uint8_t>(base[size]) & 0xC0) == 0x80)
     --size;
   return base.substr(0, size) + suffix;

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdio>
 #include <filesystem>
 
 #include "base/error.h"
@@ -142,9 +141,7 @@ BroughtFolder bring_folder(const BringOrder& order, const SnapshotCatalog& catal
   write_file_atomic(partial + "/" + kScriptName, restore_script(script_for(order)), 0700);
   write_file_atomic(partial + "/recovery.signal", "");
   brought.settings = recovery_settings(order, folder + "/" + kScriptName);
-  if (std::rename(partial.c_str(), folder.c_str()) != 0)
-    throw system_error("rename " + partial, errno);
-  fsync_folder(parent_folder(folder));
+  rename_folder(partial, folder);
   if (!tablespaces.empty()) std::filesystem::remove(tablespaces + kUnfinished);
   return brought;
 }

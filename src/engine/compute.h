@@ -31,9 +31,6 @@
 
 namespace holdfast {
 
-// PostgreSQL's NAMEDATALEN - 1: it would cut a longer name, and say nothing.
-inline constexpr size_t kSqlNameBytesMax = 63;
-
 struct ComputeSettings {
   std::string folder;
   std::string listen_address = "127.0.0.1";

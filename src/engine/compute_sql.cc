@@ -8,6 +8,7 @@
 #include "engine/compute.h"
 #include "engine/compute_quarantine.h"
 #include "engine/compute_server.h"
+#include "pg/connection.h"
 
 namespace holdfast {
 namespace {

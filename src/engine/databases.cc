@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "engine/core.h"
+#include "pg/connection.h"
 
 namespace holdfast {
 namespace {

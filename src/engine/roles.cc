@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "engine/core.h"
 #include "engine/ids.h"
+#include "pg/connection.h"
 
 namespace holdfast {
 namespace {

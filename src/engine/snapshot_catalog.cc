@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -93,9 +92,12 @@ void SnapshotCatalog::remove(const std::string& id) {
     if (leases_.contains(id))
       throw Error(ErrorCode::busy, fmt::format("snapshot {} is being copied", id),
                   "try again when the branch that is made from it runs");
-    rename_folder(folder(id), folder(id) + std::string(kRemoving));
+    // Made durable below: nobody else has to wait for the disk.
+    if (::rename(folder(id).c_str(), (folder(id) + std::string(kRemoving)).c_str()) != 0)
+      throw system_error("rename " + folder(id), errno);
     records_.erase(found);
   }
+  fsync_folder(folder_);
   remove_tree(folder(id) + std::string(kRemoving));
 }
 

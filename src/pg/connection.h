@@ -21,6 +21,9 @@
 
 namespace holdfast {
 
+// PostgreSQL's NAMEDATALEN - 1: it would cut a longer name, and say nothing.
+inline constexpr size_t kSqlNameBytesMax = 63;
+
 // A query's rows as text. Columns by position, because every query is ours.
 class QueryResult {
  public:

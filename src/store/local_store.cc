@@ -24,10 +24,6 @@ constexpr std::string_view kPartialSuffix = ".partial";
 constexpr size_t kBufferBytes = 256 << 10;      // spares a system call per small write
 constexpr uint64_t kWritebackBytes = 16 << 20;  // so that the final fsync has little left to do
 
-std::string folder_of(const std::string& path) {
-  return path.substr(0, path.rfind('/'));
-}
-
 std::string new_partial(const std::string& folder) {
   return fmt::format("{}/{}{}{}", folder, kPartialPrefix, random_hex(8), kPartialSuffix);
 }
@@ -61,7 +57,7 @@ class LocalWriter final : public ObjectWriter {
  public:
   LocalWriter(std::string path)
       : path_(std::move(path)),
-        partial_(new_partial(folder_of(path_))),
+        partial_(new_partial(parent_folder(path_))),
         fd_(open_file(partial_, O_WRONLY | O_CREAT | O_EXCL, 0600)) {}
 
   ~LocalWriter() override {
@@ -86,7 +82,7 @@ class LocalWriter final : public ObjectWriter {
     if (error != 0) throw system_error(fmt::format("name {}", path_), error);
     committed_ = true;
     try {
-      fsync_folder(folder_of(path_));
+      fsync_folder(parent_folder(path_));
     } catch (const Error&) {
       ::unlink(path_.c_str());  // what is not durable must not look as if it were
       throw;
@@ -166,7 +162,7 @@ class LocalStore final : public ObjectStore {
 
   std::unique_ptr<ObjectWriter> put(const std::string& name, const PutOptions&) override {
     std::string path = path_of(name);
-    make_folders(folder_of(path));
+    make_folders(parent_folder(path));
     if (file_exists(path))
       throw Error(ErrorCode::exists, fmt::format("{} is there already", path),
                   "an existing object is never replaced: move it away if it is not needed");
@@ -212,7 +208,8 @@ class LocalStore final : public ObjectStore {
       if (errno == ENOENT || errno == ENOTDIR || errno == EISDIR) return;
       throw system_error(fmt::format("remove {}", path), errno);
     }
-    fsync_folder(folder_of(path));  // or a crash could bring back a manifest without its archive
+    fsync_folder(
+        parent_folder(path));  // or a crash could bring back a manifest without its archive
   }
 
   void check_writable(uint64_t bytes_expected) override;

@@ -24,7 +24,7 @@ from pathlib import Path
 from api_client import Api, ApiProxy
 from harness_base import (assert_no_secrets, at_exit, descendants, forget_exit, free_port, free_ports,
                           process_stat, processes, redact, register_secret, send_signal,
-                          temp_dir, wait_until)
+                          temp_dir, wait_gone, wait_until)
 from harness_program import ENV_PASSED_ON, Result, Spawned, holdfast_bin
 from harness_server import STOP_TIMEOUT_S, Server, _unprivileged
 from neon_cli import NeonCli, openapi
@@ -102,7 +102,7 @@ def kill_server(postmaster: int, number: int = signal.SIGKILL) -> None:
     doomed = [(pid, table[pid][1]) for pid in (postmaster, *descendants(postmaster, table)) if pid in table]
     for pid, _ in reversed(doomed):
         send_signal(pid, number)
-    wait_until(lambda: not any((s := process_stat(p)) and s[1] == t for p, t in doomed), 30, "killed processes to go")
+    wait_gone(doomed, "killed processes to go")
 
 
 class Client(Server):

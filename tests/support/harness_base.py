@@ -191,6 +191,11 @@ def descendants(root: int, table=None) -> list[int]:
     return found
 
 
+def wait_gone(doomed: list[tuple[int, str]], what: str) -> None:
+    """Until processes, each a pid and its start time, have ended."""
+    wait_until(lambda: not any((s := process_stat(p)) and s[1] == t for p, t in doomed), 30, what)
+
+
 def send_signal(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)

@@ -15,8 +15,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from harness_base import (Unavailable, at_exit, descendants, forget_exit, free_port,
-                          process_stat, processes, random_secret, register_secret, send_signal,
-                          temp_dir, wait_until)
+                          processes, random_secret, register_secret, send_signal, temp_dir,
+                          wait_gone, wait_until)
 from harness_program import Result
 
 START_TIMEOUT_S = 60
@@ -253,7 +253,7 @@ class Server:
         send_signal(postmaster, signal.SIGKILL)
         self._process.wait()
         # The next postmaster refuses to start while a child still holds the shared memory.
-        wait_until(lambda: not any((s := process_stat(p)) and s[1] == t for p, t in doomed), 30, "killed children to go")
+        wait_gone(doomed, "killed children to go")
 
     def close(self) -> None:
         """Stops it at once and removes its folder (an adopted data folder stays)."""
