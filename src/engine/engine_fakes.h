@@ -205,7 +205,7 @@ inline EngineSettings fake_settings(const FakeWorld& world) {
   EngineSettings settings;
   settings.source = Conninfo::parse("postgresql://app:source-password@db.test/app");
   settings.work_folder = world.work();
-  settings.port_first = 42500;
+  settings.port_first = 22500;  // below those that the system lends to outgoing connections
   settings.port_last = 42999;
   settings.computes_max = 4;
   settings.branches_max = 20;

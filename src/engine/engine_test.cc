@@ -31,7 +31,7 @@ TEST_F(EngineTest, ABranchIsThereAtOnceAndItsComputeSoonAfter) {
   ASSERT_EQ(made.connection_uris.size(), 1U);
   std::string password = engine->reveal_password(made.branch->id, "app")->reveal();
   EXPECT_EQ(made.connection_uris[0].uri.reveal(),
-            fmt::format("postgresql://app:{}@127.0.0.1:42500/app?sslmode=require&channel_binding="
+            fmt::format("postgresql://app:{}@127.0.0.1:22500/app?sslmode=require&channel_binding="
                         "require",
                         password));
   EXPECT_EQ(world.servers.begin()->second.passwords.at("app"), password);
