@@ -258,15 +258,23 @@ class Computes(unittest.TestCase):
         self.assert_recovered(compute)
 
     def test_a_server_that_is_killed_during_recovery_recovers_anew(self):
-        compute = self.compute(start=False)
-        compute.brought["restore_command"] = f'sleep 0.4; cp "{self.history.archive}/%f" "%p"'
-        for delay in (0, 0.1, 0.3):
+        held = own(harness.temp_dir("hf-held-"))
+        fetch = self.history.dir / "held-restore"
+        fetch.write_text(f'#!/bin/sh\nwhile [ -e "{held}/$1" ]; do : >"{held}/waits"; sleep 0.05; done\n'
+                         f'exec cp "{self.history.archive}/$1" "$2"\n')
+        fetch.chmod(0o755)
+        compute = self.compute(start=False, restore_command=f'"{fetch}" "%f" "%p"')
+        # Before its first record, with the last segment to come, and at its promotion.
+        for wanted in (self.history.segments[0], self.history.segments[-1], "00000002.history"):
+            (held / wanted).touch()
             engine = compute.start_in_background("first-start")
-            harness.wait_until(lambda: compute.state() == "starting", what="the server")
-            time.sleep(delay)
+            harness.wait_until((held / "waits").exists, what=f"the server to ask for {wanted}")
+            self.assertEqual(compute.state(), "starting")
             compute.crash()
             engine.wait()
+            (held / wanted).unlink()
             self.assertEqual(compute.state(), "stopped")
+            (held / "waits").unlink()
         compute.first_start()
         self.assert_recovered(compute)
 
