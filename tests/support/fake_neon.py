@@ -183,6 +183,14 @@ class FakeNeon:
                 except Refused:
                     pass  # as it would be at any server: nobody waits for its answer
 
+    def settle(self) -> None:
+        """What is late is carried out now, and all operations end."""
+        with self.lock:
+            while self._late:
+                self.pass_time()
+            while any(not operation.ended for operation in self.project.operations):
+                self.project.look()
+
     def carry_out(self, method: str, path: str, query: dict, body, fault: Fault | None):
         """Status and JSON (None: no body); raises Refused."""
         operation = self.openapi.operation(method, path)

@@ -4,7 +4,7 @@ No data: what is in a branch is a word, `state`. A child of a point has "<parent
 that exactly the right point was asked for, and that an old state is still somewhere.
 
 The rules are those of the API's documents; what is not established there (whether a protected branch can be
-restored over, say) is not imitated. Everything here raises Refused with the API's status, code and message.
+restored to a point, say) is not imitated. Everything here raises Refused with the API's status, code and message.
 Not thread-safe: FakeNeon holds its lock.
 """
 
@@ -328,6 +328,8 @@ class Project:
             raise Refused(422, "preserve_under_name is required")
         if branch.fields.get("restore_status") == "detaching" or branch.fields.get("restored_from"):
             raise Refused(422, "restore from snapshot on target branch is still ongoing")
+        if branch.fields["protected"] and source.id == branch.parent_id and not (lsn or timestamp):
+            raise Refused(422, "cannot reset a protected branch")
         point = self.point(lsn, timestamp)
         self.check_name(kept_name)
         was_root = self.is_root(branch)
