@@ -142,6 +142,9 @@ Error ApiCaller::refusal(const HttpResponse& response, const ApiRequest& request
 std::optional<ApiAnswer> ApiCaller::exchange(const ApiRequest& request, bool repeatable) {
   for (int attempt = 1;; ++attempt) {
     bool last = attempt >= kAttemptsMax;
+    // libcurl sends again by itself what a kept connection lost, whatever the method: what may be
+    // done once only goes through a new one, where every loss is told.
+    if (!repeatable) client_.reset();
     Attempt result = send(request);
     if (result.lost) {
       if (!repeatable) {

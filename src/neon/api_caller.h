@@ -3,7 +3,8 @@
 //
 // 423, 429 and 503 mean that nothing was done: any request is sent again. A request that does no
 // harm when it is done twice is sent again after a lost answer (no connection, a reset, a timeout,
-// 502, 504) too; of the others the loss is told, for only reading back can say what became of them.
+// 502, 504) too; of the others the loss is told, for only reading back can say what became of them:
+// each of those has a connection of its own, since libcurl repeats what a kept one lost.
 // Everything else is an Error in the words of api_error.h.
 //
 // The key goes into one header and nowhere else: what the server says is freed of it. Plain http is

@@ -198,6 +198,22 @@ TEST_F(ClientTest, ReadsAreAskedAgainOnNetworkErrorsWithANewConnection) {
   EXPECT_EQ(http_.connections(), 2u);
 }
 
+// libcurl would send it again by itself if a kept connection lost it.
+TEST_F(ClientTest, WhatIsDoneOnceHasANewConnectionForEachAttempt) {
+  http_.answer("GET", "/projects/p", 200, R"({"project":{"id":"p","name":"x"}})");
+  http_.answer("POST", kBranches, 423, error_json("", "not now"));
+  http_.answer("POST", kBranches, 201, R"({"branch":)" + branch_json(kNewId, "care") + "}");
+  http_.answer("GET", "/projects/p", 200, R"({"project":{"id":"p","name":"x"}})");
+  BranchCreateRequest request;
+  request.name = "care";
+  one().project();
+  EXPECT_EQ(http_.connections(), 1u);
+  one().create_branch(request);
+  EXPECT_EQ(http_.connections(), 3u);
+  one().project();  // a read may go through any
+  EXPECT_EQ(http_.connections(), 3u);
+}
+
 TEST_F(ClientTest, NoAnswerAtAllNamesTheWayOut) {
   for (int i = 0; i < kAttemptsMax; ++i) http_.lose("GET", "/projects/p");
   Error error = failure([&] { one().project(); });
