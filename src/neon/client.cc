@@ -93,9 +93,14 @@ Changed Client::change_once(const ApiRequest& request, const ReadBack& read_back
   }
 }
 
-void Client::remove(const std::string& path, const std::string& what) {
+void Client::remove(const std::string& path, const std::string& what,
+                    const std::string& branch_id) {
   try {
-    finish(change("DELETE", path, {}, what));
+    Changed changed = change("DELETE", path, {}, what);
+    // Gone already: by an attempt whose answer was lost, perhaps, and that is still under way.
+    if (changed.operations.empty() && !branch_id.empty())
+      changed.operations = operations_in_flight(branch_id);
+    finish(changed);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found) throw;  // gone: by an attempt whose answer was lost
   }

@@ -138,7 +138,8 @@ class Client {
                  const std::string& what);
   // For what must be done once. An Error(exists) that answers a request sent again is read back.
   Changed change_once(const ApiRequest& request, const ReadBack& read_back);
-  void remove(const std::string& path, const std::string& what);
+  // branch_id: of what is removed, if that is a branch.
+  void remove(const std::string& path, const std::string& what, const std::string& branch_id = {});
   // The branch with its computes and its operations in flight, as a mutation would have answered.
   Changed as_changed(const Branch& branch);
   std::vector<Operation> operations_in_flight(const std::string& branch_id);

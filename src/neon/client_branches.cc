@@ -126,7 +126,7 @@ Changed Client::update_branch(const std::string& id, const BranchUpdateRequest& 
 }
 
 void Client::delete_branch(const std::string& id) {
-  remove(in_branch(id), named("delete branch", id));
+  remove(in_branch(id), named("delete branch", id), id);
 }
 
 Changed Client::set_default_branch(const std::string& id) {

@@ -327,7 +327,19 @@ TEST_F(ClientTest, ADeleteWhoseAnswerWasLostIsDone) {
   http_.answer("DELETE", kBranches + "/x", 404, error_json("", "branch not found"));
   one().delete_branch("x");
   http_.answer("DELETE", kBranches + "/x", 204, "");
+  http_.answer("GET", "/projects/p/operations?limit=100", 200,
+               R"({"operations":[)" + operation_json("o1", "finished", "x") + "]}");
   one().delete_branch("x");
+}
+
+TEST_F(ClientTest, ADeleteThatIsStillUnderWayIsWaitedFor) {
+  http_.lose("DELETE", kBranches + "/x");
+  http_.answer("DELETE", kBranches + "/x", 204, "");
+  http_.answer("GET", "/projects/p/operations?limit=100", 200,
+               R"({"operations":[)" + operation_json("o1", "running", "x") + "]}");
+  http_.answer("GET", "/projects/p/operations/o1", 200,
+               R"({"operation":)" + operation_json("o1", "failed", "x") + "}");
+  EXPECT_EQ(failure([&] { one().delete_branch("x"); }).code(), ErrorCode::internal);
 }
 
 TEST_F(ClientTest, ALostComputeIsTheOneThatWasNotThere) {
