@@ -1,9 +1,10 @@
 """The stock `neon` command line and `holdfast branch`, side by side: the same intent makes the same requests.
 
-Both act on a fake of Neon's cloud (fake_neon.py) in the same state, with the same ids. All mutations have to agree in
-method, path, parameters and the meaning of their bodies, and in what comes of them; reads may differ in number and order,
-but where both ask for the same thing they ask in the same place. Where the two differ on purpose is listed below, with
-the reason, and nothing is listed that no intent needs.
+Both act on a fake of Neon's cloud (fake_neon.py) in the same state, with the same ids. All mutations have to agree
+in method, path, parameters and the meaning of their bodies, and in what comes of them; reads may differ in number and
+order, but where both ask for the same thing they ask in the same place. Where the two differ on purpose is listed
+below, with the reason, and nothing is listed that no intent needs. Setting an expiry or the default branch has no
+command in holdfast.
 
 By default the older command line shows a part of this; HOLDFAST_TEST_LONG=1 lets it show all.
 """

@@ -268,7 +268,8 @@ class Storms(WithFake):
             self.fake.fail(kind, op="restoreProjectBranch", count=ALWAYS)
             self.branch("create", "care")
             self.restore()
-            self.assertEqual(("main's", f"main's@{AT}"), (self.view()["kept"]["state"], self.view()["main"]["state"]))
+            view = self.view()
+            self.assertEqual(("main's", f"main's@{AT}"), (view["kept"]["state"], view["main"]["state"]))
             self.assertEqual(2, len(self.fake.requests("POST")))
 
     @unittest.skipUnless(LONG, "in long runs only: it takes minutes")

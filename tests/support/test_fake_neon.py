@@ -164,7 +164,8 @@ class Rules(WithFake):
         self.restore("main", "main", source_timestamp=at, preserve_under_name="kept")
         view = self.view()
         self.assertEqual(("main's", None), (view["kept"]["state"], view["kept"]["parent"]))
-        self.assertEqual((f"main's@{at}", None, True), tuple(view["main"][n] for n in ("state", "parent", "default")))
+        self.assertEqual((f"main's@{at}", None, True),
+                         tuple(view["main"][n] for n in ("state", "parent", "default")))
         self.assertEqual([("read_write", "active")], view["main"]["computes"])
         self.assertEqual("kept", view["child"]["parent"], "children move to the kept state")
         self.restore("main", "child", preserve_under_name="original")
