@@ -15,6 +15,7 @@
 
 #include "base/daemon.h"
 #include "base/text.h"
+#include "engine/control_file.h"
 
 namespace holdfast {
 namespace {
@@ -55,6 +56,13 @@ std::string last_words(const std::string& log) {
   std::string_view tail = trim(log);
   if (tail.size() > kLogBytesShown) tail = tail.substr(tail.size() - kLogBytesShown);
   return tail.empty() ? "it said nothing" : printable(tail, kLogBytesShown);
+}
+
+// Of the point that the folder is recovered to (bring.cc names it by its number).
+int timeline_of_point(const ComputeRecord& record) {
+  for (const auto& [name, value] : record.brought)
+    if (name == "recovery_target_timeline") return static_cast<int>(std::stoll(value));
+  throw Error(ErrorCode::corrupt, "the compute's record does not say which timeline it is of");
 }
 
 void wait(milliseconds time) {
@@ -112,6 +120,7 @@ void ComputeServer::launch(const ComputeRecord& record, const Run& run) const {
     end_processes(data(), false);
     remove_stale_postmaster_file(data());
   }
+  if (!record.open) keep_recovering(tools_, data(), timeline_of_point(record));
   std::error_code ignored;
   std::filesystem::remove_all(run_folder(), ignored);
   make_folders(run_folder(), 0700);

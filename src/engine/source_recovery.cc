@@ -8,6 +8,7 @@
 
 #include "base/process.h"
 #include "base/text.h"
+#include "engine/control_file.h"
 #include "engine/server_config.h"
 #include "pg/connection.h"
 
@@ -15,13 +16,6 @@ namespace holdfast {
 namespace {
 
 constexpr uint64_t kConfigurationBytesMax = 4 << 20;
-
-// The one member of `key: value` lines.
-std::string member_of(const std::string& text, const std::string& key) {
-  for (const std::string& line : split(text, '\n'))
-    if (line.starts_with(key + ":")) return std::string(trim(line.substr(key.size() + 1)));
-  return {};
-}
 
 std::string preload_libraries(const BroughtFolder& brought) {
   auto found = brought.source_settings.find("shared_preload_libraries");
@@ -38,19 +32,6 @@ std::string preload_libraries(const BroughtFolder& brought) {
 bool is_configuration(const std::filesystem::path& path) {
   std::string name = path.extension().string();
   return name == ".conf" || name == ".crt" || name == ".key" || name == ".pem" || name == ".crl";
-}
-
-std::string control_data(const ClientTools& tools, const std::string& folder) {
-  ProcessOptions options;
-  options.argv = {tools.path("pg_controldata"), "--pgdata=" + folder};
-  options.env = clean_environment();
-  options.env["LC_ALL"] = "C";
-  options.env.erase("LANG");
-  ProcessResult read = run_process(options, {}, 1 << 20, kSourceCommandMax);
-  if (read.exit_code != 0)
-    throw Error(ErrorCode::unavailable,
-                "pg_controldata failed: " + printable(trim(read.err), kSourceWordsShown));
-  return read.out;
 }
 
 std::vector<std::string> recovery_arguments(const ClientTools& tools, const std::string& folder,
@@ -175,18 +156,17 @@ void recover_beside(const ClientTools& tools, const std::string& data_folder,
   give_logins(conninfo, logins);
   ::kill(server.pid(), SIGINT);  // fast shutdown
   int exit_code = server.wait();
-  if (exit_code != 0 ||
-      member_of(control_data(tools, folder), "Database cluster state") != "shut down")
+  if (exit_code != 0 || read_control_file(tools, folder).state != "shut down")
     throw Error(ErrorCode::unavailable, "the recovered data was not shut down cleanly: " + words());
   take_over_configuration(data_folder, folder);
 }
 
 Lsn clean_shutdown_checkpoint(const ClientTools& tools, const std::string& data_folder) {
-  std::string control = control_data(tools, data_folder);
-  if (member_of(control, "Database cluster state") != "shut down")
+  ControlFile control = read_control_file(tools, data_folder);
+  if (control.state != "shut down")
     throw Error(ErrorCode::unavailable, "the source was not shut down cleanly",
                 "start and stop it by hand, then try again");
-  return parse_lsn(member_of(control, "Latest checkpoint location"));
+  return parse_lsn(control.checkpoint_lsn);
 }
 
 }  // namespace holdfast

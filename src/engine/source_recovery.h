@@ -10,7 +10,7 @@
 
 namespace holdfast {
 
-// For each command of a source's server (start, stop, pg_controldata).
+// For each command of a source's server (start, stop).
 inline constexpr std::chrono::seconds kSourceCommandMax{180};
 inline constexpr std::chrono::milliseconds kSourcePoll{50};  // between looks at what it does
 inline constexpr size_t kSourceWordsShown = 2000;            // of what it said

@@ -253,7 +253,7 @@ class S3Writer final : public ObjectWriter {
   // An answer may be lost, and the attempt after it be refused because the first had succeeded:
   // then what stands there has our token.
   template <typename Send>
-  void make_visible(Send&& send) {
+  void make_visible(Send&& send, bool may_send_again = true) {
     S3Answer answer;
     std::optional<Error> unanswered;
     try {
@@ -271,9 +271,11 @@ class S3Writer final : public ObjectWriter {
     }
     if (found && found->token == token_) {
       if (!damaged_) return;
-      // Ours, but of other bytes, and it stood in the way of the next attempt.
+      // Ours, but of other bytes, and it stood in the way of the next attempt: that one comes now.
       bucket_.remove(name_);
-      throw s3_stored_other_bytes().within(shown_);
+      if (!may_send_again) throw s3_stored_other_bytes().within(shown_);
+      damaged_ = false;
+      return make_visible(send, /*may_send_again=*/false);
     }
     if (unanswered) throw *unanswered;
     int status = answer.http.status;

@@ -5,6 +5,7 @@ depends on how the engine keeps history.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -16,7 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import harness  # noqa: E402
-from computes import COMMITS, Compute, History, own, tool_path  # noqa: E402
+from computes import COMMITS, Compute, History, as_servers_user, own, tool_path  # noqa: E402
+from harness_base import descendants, send_signal  # noqa: E402
 from harness_server import _unprivileged  # noqa: E402
 
 ALICE_AT_SOURCE = harness.random_secret()
@@ -79,10 +81,10 @@ class Computes(unittest.TestCase):
             print(compute.first_start(), file=sys.stderr)
         return compute
 
-    def assert_recovered(self, compute: Compute) -> None:
+    def assert_recovered(self, compute: Compute, timelines=("2",)) -> None:
         self.assertEqual(compute.ledger(), list(range(1, compute.n + 1)))
         self.assertEqual(compute.sql("SELECT pg_is_in_recovery()"), "f")
-        self.assertEqual(compute.tool("timeline"), "2")
+        self.assertIn(compute.tool("timeline"), timelines)
 
     # recovery and access
 
@@ -257,26 +259,61 @@ class Computes(unittest.TestCase):
         self.assertEqual(compute.postmaster(), server)
         self.assert_recovered(compute)
 
-    def test_a_server_that_is_killed_during_recovery_recovers_anew(self):
+    def held_compute(self) -> tuple[Compute, Path]:
+        """A compute whose recovery waits before it fetches a file for which there is one of its name in a folder."""
         held = own(harness.temp_dir("hf-held-"))
         fetch = self.history.dir / "held-restore"
         fetch.write_text(f'#!/bin/sh\nwhile [ -e "{held}/$1" ]; do : >"{held}/waits"; sleep 0.05; done\n'
                          f'exec cp "{self.history.archive}/$1" "$2"\n')
         fetch.chmod(0o755)
-        compute = self.compute(start=False, restore_command=f'"{fetch}" "%f" "%p"')
-        # Before its first record, with the last segment to come, and at its promotion.
+        script = held / "fetch"
+        fetch.rename(script)
+        return self.compute(start=False, restore_command=f'"{script}" "%f" "%p"'), held
+
+    def start_until(self, compute: Compute, held: Path, wanted: str) -> subprocess.Popen:
+        """The engine's first start, whose server waits for the file."""
+        (held / wanted).touch()
+        engine = compute.start_in_background("first-start")
+        harness.wait_until((held / "waits").exists, what=f"the server to ask for {wanted}")
+        self.assertEqual(compute.state(), "starting")
+        return engine
+
+    def test_a_server_that_is_killed_during_recovery_recovers_anew(self):
+        compute, held = self.held_compute()
+        # Before its first record, with the last segment to come, and when it has reached its point.
         for wanted in (self.history.segments[0], self.history.segments[-1], "00000002.history"):
-            (held / wanted).touch()
-            engine = compute.start_in_background("first-start")
-            harness.wait_until((held / "waits").exists, what=f"the server to ask for {wanted}")
-            self.assertEqual(compute.state(), "starting")
+            engine = self.start_until(compute, held, wanted)
             compute.crash()
             engine.wait()
             (held / wanted).unlink()
             self.assertEqual(compute.state(), "stopped")
             (held / "waits").unlink()
         compute.first_start()
-        self.assert_recovered(compute)
+        self.assert_recovered(compute, timelines=("2", "3"))
+
+    def test_a_server_that_is_killed_while_it_is_promoted_stops_at_its_point(self):
+        """recovery.signal is gone before the promotion counts: what then starts must not replay all it finds."""
+        hits = 0
+        for _ in range(30):
+            compute, held = self.held_compute()
+            engine = self.start_until(compute, held, "00000002.history")
+            postmaster = compute.postmaster()
+            server = [*descendants(postmaster), postmaster]  # looked up now: there will be no time
+            (held / "00000002.history").unlink()
+            signal_file = compute.data / "recovery.signal"
+            while signal_file.exists() and engine.poll() is None:
+                pass
+            for process in server:
+                send_signal(process, signal.SIGKILL)
+            engine.wait()
+            control = as_servers_user([self.history.server.bindir / "pg_controldata", compute.data]).stdout
+            hits += re.search(r"Latest checkpoint's TimeLineID: +1\n", control) is not None
+            compute.first_start()
+            self.assert_recovered(compute, timelines=("2", "3"))
+            compute.remove()
+            if hits == 3:
+                break
+        self.assertGreater(hits, 0, "no kill came in time")
 
     def test_later_starts_after_a_stop_a_crash_and_a_power_cut(self):
         compute = self.compute()

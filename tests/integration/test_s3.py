@@ -270,8 +270,10 @@ class Faults(Case):
 
     def expect_whole_or_nothing(self, result):
         """After whatever went wrong: what is listed is whole, what is not leaves nothing."""
-        # An upload whose beginning got no answer has no name that its maker could abort it by.
-        nameless = any(seen.op == "CreateMultipartUpload" and seen.fault in CARRIED_OUT
+        # An upload whose beginning got no answer has no name that its maker could abort it by; and who may
+        # not abort, cannot.
+        nameless = any((seen.op == "CreateMultipartUpload" and seen.fault in CARRIED_OUT)
+                       or (seen.op == "AbortMultipartUpload" and seen.fault == "denied")
                        for seen in self.s3.seen)
         self.s3.heal()
         ids = self.listed("--store", "s3")
