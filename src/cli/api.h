@@ -8,6 +8,7 @@
 #include <string>
 
 #include "base/run.h"
+#include "branch/compute_access.h"
 #include "cli/config.h"
 #include "neon/client.h"
 
@@ -31,17 +32,7 @@ UtcTime read_time(const std::string& text, const std::string& origin);
 // An LSN as PostgreSQL writes it.
 std::string read_lsn(const std::string& text, const std::string& origin);
 
-struct BranchLogin {
-  Secret url;  // with the password
-  std::string role, database;
-};
-
-// The branch's compute that reads and writes, started if it is suspended (a branch without one gets
-// one if `make_one`). Returns when it runs.
-neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, bool make_one);
-
-// How to log in, with --role and --database or the only ones that there are. Throws Error(invalid)
-// that lists them if there are several.
-BranchLogin branch_login(neon::Client& client, const neon::Branch& branch, const Config& config);
+// How to log in, with --role and --database or the only ones that there are.
+LoginChoice login_choice(const Config& config);
 
 }  // namespace holdfast

@@ -274,7 +274,7 @@ int remove(Context& context) {
 
 int url(Context& context) {
   Branch branch = context.client.find_branch(branch_argument(context, "url"));
-  BranchLogin login = branch_login(context.client, branch, context.config);
+  BranchLogin login = branch_login(context.client, branch, login_choice(context.config));
   context.command.output.document(
       branch_url_document(branch, login.role, login.database, login.url));
   context.command.output.line(login.url.reveal());

@@ -80,7 +80,7 @@ int command_psql(CommandContext& context) {
     ApiAccess api(context.config, context.run);
     neon::Branch branch = api.client().find_branch(context.arguments.front());
     ready_endpoint(api.client(), branch, /*make_one=*/false);
-    BranchLogin login = branch_login(api.client(), branch, context.config);
+    BranchLogin login = branch_login(api.client(), branch, login_choice(context.config));
     conninfo = Conninfo::parse(login.url.reveal());
   }
   context.console.finish_phase();

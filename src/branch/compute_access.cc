@@ -1,0 +1,187 @@
+#include "branch/compute_access.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "base/text.h"
+#include "pg/connection.h"
+
+namespace holdfast {
+namespace {
+
+constexpr std::chrono::hours kScratchLifetime{1};
+// A compute that was asked for answers within seconds; in the cloud a cold one may take longer.
+constexpr double kColdStartSecondsMax = 90;
+constexpr std::chrono::milliseconds kColdStartPoll{500};
+constexpr int kColdStartConnectSeconds = 15;
+
+// The name that is asked for, or the only one.
+std::string choose(const std::string& asked, const std::vector<std::string>& names,
+                   const char* what, const char* flag, const std::string& branch) {
+  if (!asked.empty()) return asked;
+  if (names.size() == 1) return names.front();
+  if (names.empty())
+    throw Error(ErrorCode::not_found, fmt::format("branch {} shows no {}", branch, what),
+                fmt::format("name one with {}", flag));
+  throw Error(ErrorCode::invalid, fmt::format("branch {} has several {}s", branch, what),
+              fmt::format("choose one with {}: {}", flag,
+                          printable(fmt::format("{}", fmt::join(names, ", ")))));
+}
+
+std::optional<neon::Endpoint> writer_of_branch(neon::Client& client, const std::string& branch_id) {
+  for (neon::Endpoint& endpoint : client.endpoints_of(branch_id))
+    if (endpoint.type == "read_write") return std::move(endpoint);
+  return std::nullopt;
+}
+
+void await_connections(const Conninfo& conninfo, const Run& run) {
+  double deadline = run.clock.monotonic_seconds() + kColdStartSecondsMax;
+  while (true) {
+    run.check_stop();
+    try {
+      Connection::open(conninfo, "holdfast", kColdStartConnectSeconds);
+      return;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unavailable || run.clock.monotonic_seconds() > deadline) throw;
+    }
+    std::this_thread::sleep_for(kColdStartPoll);
+  }
+}
+
+// "20261128T140722123Z": several in one run must differ.
+std::string scratch_suffix(const Clock& clock) {
+  static std::atomic<unsigned> made{0};
+  std::string time = format_rfc3339(clock.now());
+  std::erase_if(time, [](char c) { return c == '-' || c == ':' || c == '.'; });
+  return fmt::format("{}-{}", time, ++made);
+}
+
+void warn_of(const Run& run, const std::string& what, const Error& error) {
+  run.log.warning(fmt::format("{}: {}", what, error.what()));
+}
+
+}  // namespace
+
+BranchLogin branch_login(neon::Client& client, const neon::Branch& branch,
+                         const LoginChoice& choice) {
+  std::string name = printable(branch.name, 80);
+  BranchLogin login;
+  std::vector<std::string> names;
+  if (choice.role.empty())
+    for (const neon::Role& role : client.roles(branch.id))
+      if (role.authentication_method != "no_login") names.push_back(role.name);
+  login.role = choose(choice.role, names, "role", "--role", name);
+  names.clear();
+  if (choice.database.empty())
+    for (const neon::Database& database : client.databases(branch.id))
+      names.push_back(database.name);
+  login.database = choose(choice.database, names, "database", "--database", name);
+  login.url = client.connection_uri(branch.id, login.database, login.role, choice.pooled);
+  return login;
+}
+
+neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, bool make_one) {
+  if (std::optional<neon::Endpoint> endpoint = writer_of_branch(client, branch.id)) {
+    if (endpoint->current_state == "active") return *endpoint;
+    client.finish(client.start_endpoint(endpoint->id));
+    return client.endpoint(endpoint->id);
+  }
+  if (!make_one)
+    throw Error(ErrorCode::not_found,
+                fmt::format("branch {} has no compute", printable(branch.name, 80)),
+                fmt::format("give it one: holdfast branch start {}", printable(branch.name, 80)));
+  neon::EndpointRequest request;
+  request.branch_id = branch.id;
+  neon::Changed made = client.create_endpoint(request);
+  client.finish(made);
+  if (made.endpoints.empty())
+    throw Error(ErrorCode::internal, fmt::format("{} made no compute", client.host()));
+  return client.endpoint(made.endpoints.front().id);
+}
+
+ComputeAccess::ComputeAccess(neon::Client& client, neon::Branch branch, const LoginChoice& choice,
+                             const Run& run)
+    : client_(client), branch_(std::move(branch)), run_(run) {
+  std::optional<neon::Endpoint> found = writer_of_branch(client, branch_.id);
+  before_ = !found                             ? Before::none
+            : found->current_state == "active" ? Before::running
+                                               : Before::asleep;
+  try {
+    endpoint_id_ = ready_endpoint(client, branch_, /*make_one=*/true).id;
+    conninfo_ = Conninfo::parse(branch_login(client, branch_, choice).url.reveal());
+    await_connections(conninfo_, run);
+  } catch (...) {
+    try {
+      close();
+    } catch (const Error& error) {
+      warn_of(run_,
+              fmt::format("the compute of branch {} is left running", printable(branch_.name, 80)),
+              error);
+    }
+    throw;
+  }
+}
+
+ComputeAccess::~ComputeAccess() {
+  try {
+    close();
+  } catch (const Error& error) {
+    warn_of(run_,
+            fmt::format("the compute of branch {} is left running", printable(branch_.name, 80)),
+            error);
+  }
+}
+
+void ComputeAccess::close() {
+  std::string id = std::exchange(endpoint_id_, {});
+  if (id.empty() || before_ == Before::running) return;
+  if (before_ == Before::none) return client_.delete_endpoint(id);
+  client_.finish(client_.suspend_endpoint(id));
+}
+
+ScratchBranch::ScratchBranch(neon::Client& client, const std::string& purpose, const Point& point,
+                             const Run& run)
+    : client_(client), run_(run) {
+  neon::BranchCreateRequest request;
+  request.name = fmt::format("{}-{}", purpose, scratch_suffix(run.clock));
+  request.parent_id = point.parent_id;
+  request.parent_timestamp = point.at;
+  request.parent_lsn = point.lsn;
+  request.expires_at = run.clock.now() + kScratchLifetime;
+  request.annotation[kPurposeAnnotation] = kOfScratch;
+  request.endpoints.emplace_back();
+  neon::Changed made = client.create_branch(request);
+  if (!made.branch)
+    throw Error(ErrorCode::internal, fmt::format("{} made no branch", client.host()));
+  branch_ = *made.branch;
+  made_ = true;
+  try {
+    client.finish(made);
+  } catch (...) {
+    try {
+      remove();
+    } catch (const Error& error) {
+      warn_of(run_, fmt::format("branch {} is left over", branch_.name), error);
+    }
+    throw;
+  }
+}
+
+ScratchBranch::~ScratchBranch() {
+  try {
+    remove();
+  } catch (const Error& error) {
+    warn_of(run_, fmt::format("branch {} is left over and expires by itself", branch_.name), error);
+  }
+}
+
+void ScratchBranch::remove() {
+  if (!std::exchange(made_, false)) return;
+  client_.delete_branch(branch_.id);
+}
+
+}  // namespace holdfast
