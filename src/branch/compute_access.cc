@@ -32,12 +32,6 @@ std::string choose(const std::string& asked, const std::vector<std::string>& nam
                           printable(fmt::format("{}", fmt::join(names, ", ")))));
 }
 
-std::optional<neon::Endpoint> writer_of_branch(neon::Client& client, const std::string& branch_id) {
-  for (neon::Endpoint& endpoint : client.endpoints_of(branch_id))
-    if (endpoint.type == "read_write") return std::move(endpoint);
-  return std::nullopt;
-}
-
 void await_connections(const Conninfo& conninfo, const Run& run) {
   double deadline = run.clock.monotonic_seconds() + kColdStartSecondsMax;
   while (true) {
@@ -66,6 +60,13 @@ void warn_of(const Run& run, const std::string& what, const Error& error) {
 
 }  // namespace
 
+std::optional<neon::Endpoint> writer_of(const std::string& branch_id,
+                                        const std::vector<neon::Endpoint>& endpoints) {
+  for (const neon::Endpoint& endpoint : endpoints)
+    if (endpoint.branch_id == branch_id && endpoint.type == "read_write") return endpoint;
+  return std::nullopt;
+}
+
 BranchLogin branch_login(neon::Client& client, const neon::Branch& branch,
                          const LoginChoice& choice) {
   std::string name = printable(branch.name, 80);
@@ -85,7 +86,8 @@ BranchLogin branch_login(neon::Client& client, const neon::Branch& branch,
 }
 
 neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, bool make_one) {
-  if (std::optional<neon::Endpoint> endpoint = writer_of_branch(client, branch.id)) {
+  if (std::optional<neon::Endpoint> endpoint =
+          writer_of(branch.id, client.endpoints_of(branch.id))) {
     if (endpoint->current_state == "active") return *endpoint;
     client.finish(client.start_endpoint(endpoint->id));
     return client.endpoint(endpoint->id);
@@ -106,7 +108,7 @@ neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, 
 ComputeAccess::ComputeAccess(neon::Client& client, neon::Branch branch, const LoginChoice& choice,
                              const Run& run)
     : client_(client), branch_(std::move(branch)), run_(run) {
-  std::optional<neon::Endpoint> found = writer_of_branch(client, branch_.id);
+  std::optional<neon::Endpoint> found = writer_of(branch_.id, client.endpoints_of(branch_.id));
   before_ = !found                             ? Before::none
             : found->current_state == "active" ? Before::running
                                                : Before::asleep;

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/run.h"
 #include "base/secret.h"
@@ -29,6 +30,9 @@ struct BranchLogin {
 BranchLogin branch_login(neon::Client& client, const neon::Branch& branch,
                          const LoginChoice& choice);
 
+// Of `endpoints`, the branch's one that reads and writes.
+std::optional<neon::Endpoint> writer_of(const std::string& branch_id,
+                                        const std::vector<neon::Endpoint>& endpoints);
 // The branch's compute that reads and writes, started if it is suspended (a branch without one gets
 // one if `make_one`). Returns when it runs.
 neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, bool make_one);

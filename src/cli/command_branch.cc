@@ -5,9 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "cli/api.h"
-#include "cli/command.h"
-#include "cli/documents_branch.h"
+#include "cli/branch_actions.h"
 #include "cli/table.h"
 
 namespace holdfast {
@@ -18,99 +16,7 @@ using neon::Changed;
 using neon::Client;
 using neon::Endpoint;
 
-constexpr size_t kNameBytesMax = 256;  // the API's
-
-struct Context {
-  CommandContext& command;
-  Client& client;
-  const Config& config;
-  std::vector<std::string> names;  // what stands behind the action
-};
-
-std::string shown_time(const std::optional<UtcTime>& time) {
-  if (!time) return "-";
-  std::string text = format_rfc3339(*time);
-  return text.ends_with(".000Z") ? text.substr(0, 19) + "Z" : text;
-}
-
-std::string computes_state(const std::optional<Endpoint>& endpoint) {
-  if (!endpoint) return "none";
-  if (endpoint->disabled) return "disabled";
-  return endpoint->current_state == "idle" ? "suspended" : printable(endpoint->current_state, 20);
-}
-
-std::optional<Endpoint> writer_of(const std::string& branch_id,
-                                  const std::vector<Endpoint>& endpoints) {
-  for (const Endpoint& endpoint : endpoints)
-    if (endpoint.branch_id == branch_id && endpoint.type == "read_write") return endpoint;
-  return std::nullopt;
-}
-
-// The branch as it is now.
-BranchView view_of(Client& client, const std::string& id) {
-  BranchView view;
-  view.branch = client.branch(id);
-  view.endpoint = writer_of(id, client.endpoints_of(id));
-  if (view.branch.parent_id) {
-    try {
-      view.parent_name = client.branch(*view.branch.parent_id).name;
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::not_found) throw;  // deleted meanwhile: its id is known
-    }
-  }
-  return view;
-}
-
-std::string parent_point(const BranchView& view) {
-  const Branch& branch = view.branch;
-  if (!branch.parent_id && !branch.parent_lsn && !branch.parent_timestamp) return "-";
-  std::string text = view.parent_name.empty() ? branch.parent_id.value_or("") : view.parent_name;
-  if (branch.parent_timestamp) text += " at " + shown_time(branch.parent_timestamp);
-  if (branch.parent_lsn) text += " (" + *branch.parent_lsn + ")";
-  return printable(text, 200);
-}
-
-void show_branch(Output& output, const BranchView& view) {
-  const Branch& branch = view.branch;
-  output.line(fmt::format("{}{}{}", printable(branch.name), branch.is_default ? "  (default)" : "",
-                          branch.is_protected ? "  (protected)" : ""));
-  output.line("  id          " + printable(branch.id, 80));
-  output.line("  state       " + printable(branch.current_state, 40));
-  output.line("  parent      " + parent_point(view));
-  output.line("  created     " + shown_time(branch.created_at));
-  if (branch.expires_at) output.line("  expires     " + shown_time(branch.expires_at));
-  if (branch.logical_size && *branch.logical_size > 0)
-    output.line("  size        " + human_bytes(static_cast<uint64_t>(*branch.logical_size)));
-  output.line("  compute     " + computes_state(view.endpoint) +
-              (view.endpoint ? ", " + printable(view.endpoint->host, 200) : ""));
-}
-
-// "psql on it: …", if there is something to log in to.
-void show_way_in(Output& output, const BranchView& view) {
-  if (view.endpoint) output.line("  look at it  holdfast psql " + printable(view.branch.name));
-}
-
-std::string branch_argument(const Context& context, const char* action) {
-  if (context.names.empty())
-    throw Error(ErrorCode::invalid, fmt::format("branch {}: which branch?", action),
-                "name it: holdfast branch list");
-  return context.names.front();
-}
-
-std::string checked_name(const std::string& name, const std::string& origin) {
-  if (name.empty() || name.size() > kNameBytesMax || !is_utf8(name) ||
-      printable(name, 1000) != name)
-    throw Error(ErrorCode::invalid, fmt::format("{}: this cannot be a branch's name", origin),
-                fmt::format("a name is readable text of 1 to {} bytes", kNameBytesMax));
-  return name;
-}
-
-void refuse_two_points(const Config& config) {
-  if (config.given("branch_at") && config.given("branch_lsn"))
-    throw Error(ErrorCode::invalid, "both --at and --lsn are given", "keep one of the two");
-}
-
-int list(Context& context) {
+int list(BranchContext& context) {
   std::vector<Branch> branches = context.client.branches();
   std::vector<Endpoint> endpoints = context.client.endpoints();
   std::sort(branches.begin(), branches.end(), [](const Branch& a, const Branch& b) {
@@ -145,7 +51,7 @@ int list(Context& context) {
   return kExitDone;
 }
 
-int create(Context& context) {
+int create(BranchContext& context) {
   const Config& config = context.config;
   refuse_two_points(config);
   neon::BranchCreateRequest request;
@@ -179,7 +85,7 @@ int create(Context& context) {
   return kExitDone;
 }
 
-int show(Context& context) {
+int show(BranchContext& context) {
   Branch branch = context.client.find_branch(branch_argument(context, "show"));
   BranchView view = view_of(context.client, branch.id);
   context.command.output.document(branch_document(view));
@@ -187,62 +93,7 @@ int show(Context& context) {
   return kExitDone;
 }
 
-// Over live data only what is named twice.
-void demand_confirmation(const Config& config, const Branch& branch, const std::string& why,
-                         const std::string& command) {
-  if (config.text("branch_confirm") == branch.name) return;
-  bool other = config.given("branch_confirm");
-  throw Error(ErrorCode::invalid,
-              other ? fmt::format("--confirm names another branch than {}", printable(branch.name))
-                    : fmt::format("{} is {}", printable(branch.name), why),
-              fmt::format("if that is meant: {} --confirm {}", command, printable(branch.name)));
-}
-
-int restore(Context& context) {
-  const Config& config = context.config;
-  refuse_two_points(config);
-  Branch target = context.client.find_branch(branch_argument(context, "restore"));
-  Branch source =
-      config.given("branch_from") ? context.client.find_branch(config.text("branch_from")) : target;
-  bool has_point = config.given("branch_at") || config.given("branch_lsn");
-  if (source.id == target.id && !has_point)
-    throw Error(ErrorCode::invalid, "branch restore: to which point?",
-                "say --at TIME or --lsn LSN, or another branch with --from");
-  neon::BranchRestoreRequest request;
-  request.source_branch_id = source.id;
-  if (config.given("branch_at"))
-    request.source_timestamp = read_time(config.text("branch_at"), "--at");
-  if (config.given("branch_lsn")) request.source_lsn = read_lsn(config.text("branch_lsn"), "--lsn");
-  std::string time = shown_time(context.command.run.clock.now());
-  std::string suffix = "_old_" + time;
-  request.preserve_under_name =
-      config.given("branch_preserve")
-          ? checked_name(config.text("branch_preserve"), "--preserve-under-name")
-          : target.name.substr(0, kNameBytesMax - suffix.size()) + suffix;
-  if (target.is_default)
-    demand_confirmation(config, target, "the default branch: its live data would be replaced",
-                        fmt::format("holdfast branch restore {} …", printable(target.name)));
-
-  context.command.run.log.info(fmt::format("restoring {}; what it is now stays as {}",
-                                           printable(target.name),
-                                           printable(*request.preserve_under_name)));
-  double began = context.command.run.clock.monotonic_seconds();
-  context.client.finish(context.client.restore_branch(target.id, request));
-  BranchView view = view_of(context.client, target.id);
-  Output& output = context.command.output;
-  output.document(branch_restored_document(view, *request.preserve_under_name));
-  output.verdict(true,
-                 fmt::format("RESTORED {} · {}", printable(view.branch.name),
-                             human_seconds(context.command.run.clock.monotonic_seconds() - began)));
-  show_branch(output, view);
-  output.line(fmt::format("  the old state is kept as {}; when it is no longer needed:",
-                          printable(*request.preserve_under_name)));
-  output.line(fmt::format("              holdfast branch delete {0} --confirm {0}",
-                          printable(*request.preserve_under_name)));
-  return kExitDone;
-}
-
-int rename(Context& context) {
+int rename(BranchContext& context) {
   Branch branch = context.client.find_branch(branch_argument(context, "rename"));
   if (context.names.size() < 2)
     throw Error(ErrorCode::invalid, "branch rename: to which name?",
@@ -257,7 +108,7 @@ int rename(Context& context) {
   return kExitDone;
 }
 
-int remove(Context& context) {
+int remove(BranchContext& context) {
   Branch branch = context.client.find_branch(branch_argument(context, "delete"));
   // A branch without a parent holds what is nowhere else: what was before a restore.
   bool kept_state = !branch.parent_id.has_value() || branch.name.find("_old_") != std::string::npos;
@@ -272,7 +123,7 @@ int remove(Context& context) {
   return kExitDone;
 }
 
-int url(Context& context) {
+int url(BranchContext& context) {
   Branch branch = context.client.find_branch(branch_argument(context, "url"));
   BranchLogin login = branch_login(context.client, branch, login_choice(context.config));
   context.command.output.document(
@@ -281,7 +132,7 @@ int url(Context& context) {
   return kExitDone;
 }
 
-int start(Context& context) {
+int start(BranchContext& context) {
   Branch branch = context.client.find_branch(branch_argument(context, "start"));
   ready_endpoint(context.client, branch, /*make_one=*/true);
   BranchView view = view_of(context.client, branch.id);
@@ -291,7 +142,7 @@ int start(Context& context) {
   return kExitDone;
 }
 
-int suspend(Context& context) {
+int suspend(BranchContext& context) {
   Branch branch = context.client.find_branch(branch_argument(context, "suspend"));
   std::optional<Endpoint> endpoint = writer_of(branch.id, context.client.endpoints_of(branch.id));
   if (!endpoint)
@@ -306,47 +157,9 @@ int suspend(Context& context) {
   return kExitDone;
 }
 
-// Neon's cloud says only for how long history is kept.
-std::vector<WindowView> windows_of(const neon::Project& project,
-                                   const std::optional<neon::History>& history, UtcTime now) {
-  std::vector<WindowView> windows;
-  if (history) {
-    for (const neon::HistoryWindow& window : history->windows)
-      windows.push_back({window.from, window.to, window.from_lsn, window.to_lsn});
-  } else if (project.history_retention_seconds > 0) {
-    UtcTime kept_from = now - std::chrono::seconds(project.history_retention_seconds);
-    windows.push_back({std::max(project.created_at, kept_from), now, "", ""});
-  }
-  return windows;
-}
-
-int window(Context& context) {
-  neon::Project project = context.client.project();
-  std::optional<neon::History> history = context.client.history();
-  std::vector<WindowView> windows = windows_of(project, history, context.command.run.clock.now());
-  Output& output = context.command.output;
-  output.document(branch_window_document(windows, project.history_retention_seconds, history));
-  if (windows.empty()) output.line("there is nothing to go back to yet");
-  for (const WindowView& view : windows)
-    output.line(fmt::format(
-        "{}  to  {}{}", shown_time(view.from), shown_time(view.to),
-        view.from_lsn.empty() ? "" : fmt::format("   {} to {}", view.from_lsn, view.to_lsn)));
-  double kept = static_cast<double>(project.history_retention_seconds);
-  output.line(fmt::format("history is kept for {}", human_seconds(kept)));
-  if (!history) return kExitDone;
-  if (!history->trouble.empty()) output.verdict(false, "trouble: " + printable(history->trouble));
-  if (history->lag_bytes > 0)
-    output.line(fmt::format("{} of WAL are still to be received",
-                            human_bytes(static_cast<uint64_t>(history->lag_bytes))));
-  if (history->gaps > 0)
-    output.line(fmt::format("{} in history: what lies in it is lost",
-                            plural(static_cast<uint64_t>(history->gaps), "gap")));
-  return kExitDone;
-}
-
 struct Action {
   const char* name;
-  int (*run)(Context&);
+  int (*run)(BranchContext&);
   size_t names_max;
   std::vector<const char*> options;  // the flags of `branch` that it listens to
 };
@@ -361,7 +174,7 @@ const std::vector<Action>& actions() {
         "branch_protected"}},
       {"show", show, 1, {}},
       {"restore",
-       restore,
+       branch_restore,
        1,
        {"branch_from", "branch_at", "branch_lsn", "branch_preserve", "branch_confirm"}},
       {"rename", rename, 2, {}},
@@ -369,7 +182,7 @@ const std::vector<Action>& actions() {
       {"url", url, 1, {"branch_role", "branch_database", "branch_pooled"}},
       {"start", start, 1, {}},
       {"suspend", suspend, 1, {}},
-      {"window", window, 0, {}},
+      {"window", branch_window, 0, {}},
   };
   return all;
 }
@@ -411,10 +224,10 @@ const Action& chosen_action(const CommandContext& context) {
 int command_branch(CommandContext& context) {
   const Action& action = chosen_action(context);
   ApiAccess api(context.config, context.run);
-  Context all{context,
-              api.client(),
-              context.config,
-              {context.arguments.begin() + 1, context.arguments.end()}};
+  BranchContext all{context,
+                    api.client(),
+                    context.config,
+                    {context.arguments.begin() + 1, context.arguments.end()}};
   return action.run(all);
 }
 
