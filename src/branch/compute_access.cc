@@ -54,6 +54,14 @@ std::string scratch_suffix(const Clock& clock) {
   return fmt::format("{}-{}", time, ++made);
 }
 
+// What is asked by `ask` is asked and answered even if the user asks to stop meanwhile, so that it
+// is known what there is to undo. It is not waited for: that can be broken off.
+template <typename Ask>
+auto to_the_end(neon::Client& client, Ask ask) {
+  neon::Client::ToTheEnd guard(client);
+  return ask();
+}
+
 void warn_of(const Run& run, const std::string& what, const Error& error) {
   run.log.warning(fmt::format("{}: {}", what, error.what()));
 }
@@ -89,7 +97,7 @@ neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, 
   if (std::optional<neon::Endpoint> endpoint =
           writer_of(branch.id, client.endpoints_of(branch.id))) {
     if (endpoint->current_state == "active") return *endpoint;
-    client.finish(client.start_endpoint(endpoint->id));
+    client.finish(to_the_end(client, [&] { return client.start_endpoint(endpoint->id); }));
     return client.endpoint(endpoint->id);
   }
   if (!make_one)
@@ -98,7 +106,7 @@ neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, 
                 fmt::format("give it one: holdfast branch start {}", printable(branch.name, 80)));
   neon::EndpointRequest request;
   request.branch_id = branch.id;
-  neon::Changed made = client.create_endpoint(request);
+  neon::Changed made = to_the_end(client, [&] { return client.create_endpoint(request); });
   client.finish(made);
   if (made.endpoints.empty())
     throw Error(ErrorCode::internal, fmt::format("{} made no compute", client.host()));
@@ -114,11 +122,12 @@ ComputeAccess::ComputeAccess(neon::Client& client, neon::Branch branch, const Lo
                                                : Before::asleep;
   try {
     endpoint_id_ = ready_endpoint(client, branch_, /*make_one=*/true).id;
+    run.check_stop();
     conninfo_ = Conninfo::parse(branch_login(client, branch_, choice).url.reveal());
     await_connections(conninfo_, run);
   } catch (...) {
     try {
-      close();
+      undo_start();
     } catch (const Error& error) {
       warn_of(run_,
               fmt::format("the compute of branch {} is left running", printable(branch_.name, 80)),
@@ -126,6 +135,20 @@ ComputeAccess::ComputeAccess(neon::Client& client, neon::Branch branch, const Lo
     }
     throw;
   }
+}
+
+// Where the start failed or was broken off, it has to be looked up what came of it.
+void ComputeAccess::undo_start() {
+  if (before_ == Before::running) return;
+  neon::Client::ToTheEnd guard(client_);
+  if (endpoint_id_.empty()) {
+    std::optional<neon::Endpoint> found = writer_of(branch_.id, client_.endpoints_of(branch_.id));
+    bool as_before = before_ == Before::asleep && found && found->current_state == "idle" &&
+                     !found->pending_state;
+    if (!found || as_before) return;
+    endpoint_id_ = found->id;
+  }
+  close();
 }
 
 ComputeAccess::~ComputeAccess() {
@@ -141,6 +164,7 @@ ComputeAccess::~ComputeAccess() {
 void ComputeAccess::close() {
   std::string id = std::exchange(endpoint_id_, {});
   if (id.empty() || before_ == Before::running) return;
+  neon::Client::ToTheEnd guard(client_);
   if (before_ == Before::none) return client_.delete_endpoint(id);
   client_.finish(client_.suspend_endpoint(id));
 }
@@ -148,6 +172,7 @@ void ComputeAccess::close() {
 ScratchBranch::ScratchBranch(neon::Client& client, const std::string& purpose, const Point& point,
                              const Run& run)
     : client_(client), run_(run) {
+  run.check_stop();
   neon::BranchCreateRequest request;
   request.name = fmt::format("{}-{}", purpose, scratch_suffix(run.clock));
   request.parent_id = point.parent_id;
@@ -156,7 +181,7 @@ ScratchBranch::ScratchBranch(neon::Client& client, const std::string& purpose, c
   request.expires_at = run.clock.now() + kScratchLifetime;
   request.annotation[kPurposeAnnotation] = kOfScratch;
   request.endpoints.emplace_back();
-  neon::Changed made = client.create_branch(request);
+  neon::Changed made = to_the_end(client, [&] { return client.create_branch(request); });
   if (!made.branch)
     throw Error(ErrorCode::internal, fmt::format("{} made no branch", client.host()));
   branch_ = *made.branch;
@@ -182,8 +207,14 @@ ScratchBranch::~ScratchBranch() {
 }
 
 void ScratchBranch::remove() {
-  if (!std::exchange(made_, false)) return;
-  client_.delete_branch(branch_.id);
+  neon::Client::ToTheEnd guard(client_);
+  client_.finish(begin_removal());
+}
+
+neon::Changed ScratchBranch::begin_removal() {
+  if (!std::exchange(made_, false)) return {};
+  neon::Client::ToTheEnd guard(client_);
+  return client_.begin_delete_branch(branch_.id);
 }
 
 }  // namespace holdfast

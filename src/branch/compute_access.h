@@ -1,6 +1,7 @@
 // Looking into a branch: its compute, running for as long as somebody looks, and how to log in to
 // it. The compute is afterwards as it was before: one that was made for the look is deleted, one
-// that slept sleeps again, one that ran runs on.
+// that slept sleeps again, one that ran runs on. So it is also after an error, and after the user
+// has asked to stop: what clears up is not broken off by that.
 #pragma once
 
 #include <optional>
@@ -54,6 +55,7 @@ class ComputeAccess {
 
  private:
   enum class Before { running, asleep, none };
+  void undo_start();
 
   neon::Client& client_;
   neon::Branch branch_;
@@ -81,8 +83,10 @@ class ScratchBranch {
   ScratchBranch& operator=(const ScratchBranch&) = delete;
 
   const neon::Branch& branch() const { return branch_; }
-  // Throws Error. Nothing the second time.
+  // Waits for its end. Throws Error. Nothing the second time.
   void remove();
+  // The same, but for the waiting: what is returned is still to be finished.
+  neon::Changed begin_removal();
 
  private:
   neon::Client& client_;

@@ -81,6 +81,10 @@ ApiCaller::ApiCaller(ApiSettings settings, HttpTransport& transport, Waits& wait
 }
 
 void ApiCaller::wait(milliseconds time) {
+  if (held_on_ > 0) {
+    if (time.count() > 0) waits_.wait(time, {});
+    return;
+  }
   run_.check_stop();
   if (time.count() > 0) waits_.wait(time, run_.stop);
   run_.check_stop();
@@ -103,6 +107,7 @@ ApiCaller::Attempt ApiCaller::send(const ApiRequest& request) {
   http.body_bytes_max = kAnswerBytesMax;
   http.connect_timeout_ms = kConnectTimeoutMs;
   http.stall_timeout_ms = kStallTimeoutMs;
+  http.even_if_stopped = held_on_ > 0;
   if (!client_) client_ = transport_.connect();
   try {
     return {client_->send(http), std::nullopt};

@@ -56,6 +56,9 @@ class ApiCaller {
   // Waits for chance's part of the `done`th backoff. Throws Error(cancelled).
   void back_off(int done);
   void wait(milliseconds time);
+  // While any is held, nothing is broken off by the wish to stop (Client::ToTheEnd).
+  void hold_on() { ++held_on_; }
+  void let_go() { --held_on_; }
   const Run& run() const { return run_; }
   const std::string& host() const { return host_; }  // "console.neon.tech", for messages
 
@@ -75,6 +78,7 @@ class ApiCaller {
   Waits& waits_;
   const Run& run_;
   RateLimit limit_;
+  int held_on_ = 0;
   std::unique_ptr<HttpClient> client_;
 };
 

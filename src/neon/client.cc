@@ -93,16 +93,26 @@ Changed Client::change_once(const ApiRequest& request, const ReadBack& read_back
   }
 }
 
-void Client::remove(const std::string& path, const std::string& what,
-                    const std::string& branch_id) {
+Changed Client::begin_remove(const std::string& path, const std::string& what,
+                             const std::string& branch_id) {
   try {
     Changed changed = change("DELETE", path, {}, what);
     // Gone already: by an attempt whose answer was lost, perhaps, and that is still under way.
     if (changed.operations.empty() && !branch_id.empty())
       changed.operations = operations_in_flight(branch_id);
-    finish(changed);
+    return changed;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::not_found) throw;  // gone: by an attempt whose answer was lost
+    return {};
+  }
+}
+
+void Client::remove(const std::string& path, const std::string& what,
+                    const std::string& branch_id) {
+  try {
+    finish(begin_remove(path, what, branch_id));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;  // its operations went with it
   }
 }
 

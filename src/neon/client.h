@@ -38,6 +38,19 @@ class Client {
 
   const std::string& host() const { return caller_.host(); }
 
+  // While one lives, the wish to stop breaks nothing off: for clearing up, which is all the more
+  // needed then, and for making what would otherwise be made without our hearing of it.
+  class ToTheEnd {
+   public:
+    explicit ToTheEnd(Client& client) : client_(client) { client_.caller_.hold_on(); }
+    ~ToTheEnd() { client_.caller_.let_go(); }
+    ToTheEnd(const ToTheEnd&) = delete;
+    ToTheEnd& operator=(const ToTheEnd&) = delete;
+
+   private:
+    Client& client_;
+  };
+
   // --- project
   std::vector<Project> projects();
   const std::string& project_id();
@@ -64,6 +77,7 @@ class Client {
   Changed create_branch(const BranchCreateRequest& request);
   Changed update_branch(const std::string& id, const BranchUpdateRequest& request);
   void delete_branch(const std::string& id);  // harmless when it is gone already; waits for its end
+  Changed begin_delete_branch(const std::string& id);  // the same, but for the waiting
   Changed set_default_branch(const std::string& id);
   // Always with a name under which the old state is kept: Error(invalid) without one.
   Changed restore_branch(const std::string& id, const BranchRestoreRequest& request);
@@ -140,6 +154,8 @@ class Client {
   Changed change_once(const ApiRequest& request, const ReadBack& read_back);
   // branch_id: of what is removed, if that is a branch.
   void remove(const std::string& path, const std::string& what, const std::string& branch_id = {});
+  Changed begin_remove(const std::string& path, const std::string& what,
+                       const std::string& branch_id = {});
   // The branch with its computes and its operations in flight, as a mutation would have answered.
   Changed as_changed(const Branch& branch);
   std::vector<Operation> operations_in_flight(const std::string& branch_id);

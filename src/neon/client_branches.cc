@@ -129,6 +129,10 @@ void Client::delete_branch(const std::string& id) {
   remove(in_branch(id), named("delete branch", id), id);
 }
 
+Changed Client::begin_delete_branch(const std::string& id) {
+  return begin_remove(in_branch(id), named("delete branch", id));
+}
+
 Changed Client::set_default_branch(const std::string& id) {
   return change("POST", in_branch(id, "/set_as_default"), {}, named("make default branch", id));
 }

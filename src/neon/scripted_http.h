@@ -41,6 +41,7 @@ class ScriptedHttp final : public HttpTransport {
   struct Seen {
     std::string method, url, body;
     HttpHeaders headers;
+    bool even_if_stopped = false;
   };
   const std::vector<Seen>& seen() const { return seen_; }
   size_t connections() const { return connections_; }
@@ -67,7 +68,7 @@ class ScriptedHttp final : public HttpTransport {
 
   HttpResponse next(const HttpRequest& request) {
     std::string body(request.body.begin(), request.body.end());
-    seen_.push_back({request.method, request.url, body, request.headers});
+    seen_.push_back({request.method, request.url, body, request.headers, request.even_if_stopped});
     std::string path = request.url.substr(request.url.find("/api/v2") + 7);
     if (steps_.empty()) {
       ADD_FAILURE() << "unexpected: " << request.method << " " << path;
