@@ -3,14 +3,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <map>
 
 #include "base/text.h"
 #include "base/workers.h"
 #include "dump/large_objects.h"
+#include "dump/piece_sums.h"
 #include "dump/plan.h"
 #include "dump/restore_data.h"
-#include "pg/copy_stream.h"
 
 namespace holdfast {
 namespace {
@@ -20,42 +21,6 @@ namespace {
 constexpr int kObjectsPerBatch = 64;
 constexpr int kObjectHeadBytes = 16 << 10;
 constexpr int kComparedPartBytes = 512 << 10;
-
-class RowReader final : public CopyOutHandler {
- public:
-  RowReader(const WorkerScope& scope, ProgressCounters& counters)
-      : scope_(scope), counters_(counters) {}
-
-  RowChecksum read(Connection& connection, const std::string& sql) {
-    rows_.reset();
-    counted_ = bytes_ = 0;
-    copy_out(connection, sql, *this);
-    publish();
-    return rows_.sum();
-  }
-  void row_part(ByteView part, bool row_starts, bool row_ends) override {
-    if (row_starts && row_ends)
-      rows_.add_line(part.first(part.size() - 1));
-    else
-      rows_.add_text(part);
-    bytes_ += part.size();
-    if (bytes_ >= kPublishBytes) publish();
-  }
-
- private:
-  static constexpr uint64_t kPublishBytes = 1 << 20;
-  void publish() {
-    if (scope_.stop().stop_requested()) throw Error(ErrorCode::cancelled, "interrupted");
-    counters_.bytes += bytes_;
-    counters_.rows += rows_.sum().rows - counted_;
-    counted_ = rows_.sum().rows;
-    bytes_ = 0;
-  }
-  const WorkerScope& scope_;
-  ProgressCounters& counters_;
-  RowSummer rows_;
-  uint64_t counted_ = 0, bytes_ = 0;
-};
 
 bool is_wanted(const CompareOptions& options, int dump_id) {
   return !options.wanted || options.wanted->count(dump_id) > 0;
@@ -70,44 +35,35 @@ ArchiveToc wanted_part(const ArchiveToc& toc, const CompareOptions& options) {
   return part;
 }
 
-RowChecksum count_rows(Connection& connection, const std::string& table) {
-  RowChecksum sum;
-  sum.rows = static_cast<uint64_t>(
-      std::stoull(connection.query_text("SELECT count(*) FROM ONLY " + table)));
-  return sum;
+std::vector<RowChecksum> count_rows(const std::function<Connection()>& open, const Plan& plan,
+                                    int jobs, const Run& run) {
+  std::vector<RowChecksum> sums(plan.tables.size());
+  std::atomic<size_t> next{0};
+  int workers = static_cast<int>(std::min<size_t>(static_cast<size_t>(worker_count(jobs)),
+                                                  std::max<size_t>(1, plan.tables.size())));
+  run_workers(
+      workers, run,
+      [&](WorkerScope& scope) {
+        Connection connection = open();
+        auto cancelling = scope.on_stop([&] { connection.cancel(); });
+        for (size_t table; (table = next++) < plan.tables.size();)
+          sums[table].rows = static_cast<uint64_t>(std::stoull(connection.query_text(
+              "SELECT count(*) FROM ONLY " + plan.tables[table].target.table)));
+      },
+      [] {});
+  return sums;
 }
 
 std::vector<RowChecksum> read_tables(const Conninfo& target, const Manifest& manifest,
                                      const Plan& plan, const CompareOptions& options,
                                      const Run& run) {
-  std::vector<RowChecksum> sums(plan.tables.size());
-  std::vector<RowChecksum> found(plan.pieces.size());
-  std::atomic<size_t> next{0};
-  size_t units = options.rows_only ? plan.tables.size() : plan.pieces.size();
-  int workers = static_cast<int>(std::min<size_t>(static_cast<size_t>(worker_count(options.jobs)),
-                                                  std::max<size_t>(1, units)));
-  run_workers(
-      workers, run,
-      [&](WorkerScope& scope) {
-        Connection connection = Connection::open(target, "holdfast compare");
-        auto cancelling = scope.on_stop([&] { connection.cancel(); });
-        connection.execute(data_session_settings(connection.server_major(), manifest.encoding));
-        RowReader reader(scope, run.progress.counters());
-        for (size_t unit; (unit = next++) < units;) {
-          if (options.rows_only) {
-            sums[unit] = count_rows(connection, plan.tables[unit].target.table);
-            continue;
-          }
-          const PlannedPiece& piece = plan.pieces[unit];
-          with_context("table " + plan.tables[piece.table].name,
-                       [&] { found[unit] = reader.read(connection, piece.copy_sql); });
-          if (piece.last) ++run.progress.counters().tables;
-        }
-      },
-      [] {});
-  if (!options.rows_only)
-    for (size_t i = 0; i < found.size(); ++i) sums[plan.pieces[i].table].add(found[i]);
-  return sums;
+  auto open = [&] {
+    Connection connection = Connection::open(target, "holdfast compare");
+    connection.execute(data_session_settings(connection.server_major(), manifest.encoding));
+    return connection;
+  };
+  return options.rows_only ? count_rows(open, plan, options.jobs, run)
+                           : sum_planned_tables(plan, open, options.jobs, run);
 }
 
 std::string difference(const RowChecksum& found, const RowChecksum& expected, bool rows_only,

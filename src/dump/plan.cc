@@ -84,25 +84,33 @@ void cut(Plan& plan, PlannedTable& table, const TableSize& size, uint64_t page_b
 
 }  // namespace
 
-Plan plan_tables(const ArchiveToc& toc, Connection& connection) {
+Plan plan_tables(const std::vector<TableToRead>& tables, Connection& connection) {
   std::map<TableName, TableSize> sizes = table_sizes(connection);
   auto page_bytes = static_cast<uint64_t>(
       std::stoul(connection.query_text("SELECT current_setting('block_size')")));
   bool tid_range_scans = connection.server_major() >= kTidRangeScanMajor;
   Plan plan;
-  for (const TocEntry& entry : toc.entries) {
-    if (entry.desc != "TABLE DATA" || !entry.had_dumper) continue;
+  for (const TableToRead& read : tables) {
     PlannedTable table;
-    table.target = parse_copy_statement(entry.copy_stmt);
-    table.name = table.target.table;
-    table.dump_id = entry.dump_id;
-    auto at = sizes.find({entry.name_space, entry.tag});
+    table.target = read.target;
+    table.name = read.target.table;
+    table.dump_id = read.dump_id;
+    auto at = sizes.find({read.schema, read.name});
     TableSize size = at == sizes.end() ? TableSize{} : at->second;
     cut(plan, table, size, page_bytes, tid_range_scans);
     plan.text_bytes_estimate += size.total_bytes;
     plan.tables.push_back(std::move(table));
   }
   return plan;
+}
+
+Plan plan_tables(const ArchiveToc& toc, Connection& connection) {
+  std::vector<TableToRead> tables;
+  for (const TocEntry& entry : toc.entries)
+    if (entry.desc == "TABLE DATA" && entry.had_dumper)
+      tables.push_back(
+          {entry.name_space, entry.tag, parse_copy_statement(entry.copy_stmt), entry.dump_id});
+  return plan_tables(tables, connection);
 }
 
 std::vector<std::string> lock_statements(const Plan& plan, const std::string& mode) {

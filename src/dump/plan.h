@@ -34,8 +34,17 @@ struct Plan {
   uint64_t text_bytes_estimate = 0;
 };
 
-// Plans over the TABLE DATA entries of `toc`, looking up sizes on `connection`. The tables are
-// found by name, so that it serves a restored database as well.
+// A table whose rows are to be read: by its names as they are, unquoted, and by how COPY says them.
+struct TableToRead {
+  std::string schema, name;
+  CopyTarget target;
+  int dump_id = 0;  // of its TABLE DATA entry; 0 without an archive
+};
+
+// Plans over `tables`, in their order, looking up sizes on `connection`. The tables are found by
+// name, so that it serves a restored database as well.
+Plan plan_tables(const std::vector<TableToRead>& tables, Connection& connection);
+// Over the TABLE DATA entries of `toc`.
 Plan plan_tables(const ArchiveToc& toc, Connection& connection);
 
 // Names of all planned tables, ready for LOCK TABLE.

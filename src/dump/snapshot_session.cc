@@ -18,10 +18,12 @@ std::string system_identifier(Connection& connection) {
 
 }  // namespace
 
-SnapshotSession::SnapshotSession(const Conninfo& source, int lock_timeout_ms, const Clock& clock)
+SnapshotSession::SnapshotSession(const Conninfo& source, int lock_timeout_ms, const Clock& clock,
+                                 const std::string& name)
     : source_(source),
+      name_(name),
       lock_timeout_ms_(lock_timeout_ms),
-      connection_(Connection::open(source, "holdfast backup")) {
+      connection_(Connection::open(source, name)) {
   // Before the transaction: a refused query would end it.
   facts_.system_identifier = system_identifier(connection_);
   QueryResult database = connection_.query(
@@ -56,7 +58,7 @@ std::string SnapshotSession::session_settings() const {
 }
 
 Connection SnapshotSession::open_worker() const {
-  Connection worker = Connection::open(source_, "holdfast backup worker");
+  Connection worker = Connection::open(source_, name_ + " worker");
   worker.execute(session_settings());
   worker.execute(kBegin);
   worker.execute("SET TRANSACTION SNAPSHOT " + worker.quote_literal(snapshot_));

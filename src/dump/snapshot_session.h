@@ -1,5 +1,6 @@
-// The control connection of a dump: it holds the transaction whose snapshot every other connection
-// imports, and knows the facts about the source that the manifest records.
+// The control connection of a dump, or of another look at a live database: it holds the transaction
+// whose snapshot every other connection imports, and knows the facts about the source that a
+// manifest records.
 //
 // As long as it lives, all workers and pg_dump see the same moment. It must be a direct connection:
 // through a pooler the snapshot would belong to somebody else's session.
@@ -16,8 +17,10 @@ namespace holdfast {
 class SnapshotSession {
  public:
   // Connects, gathers the facts, begins the transaction and exports its snapshot.
-  // `lock_timeout_ms` also goes to the workers' sessions.
-  SnapshotSession(const Conninfo& source, int lock_timeout_ms, const Clock& clock);
+  // `lock_timeout_ms` also goes to the workers' sessions. `name` is the application that the server
+  // sees.
+  SnapshotSession(const Conninfo& source, int lock_timeout_ms, const Clock& clock,
+                  const std::string& name = "holdfast backup");
 
   // Another connection in the same snapshot.
   Connection open_worker() const;
@@ -31,6 +34,7 @@ class SnapshotSession {
   std::string session_settings() const;
 
   Conninfo source_;
+  std::string name_;
   int lock_timeout_ms_;
   Connection connection_;
   std::string snapshot_;
