@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "branch/compare.h"
 #include "cli/api.h"
 #include "cli/command.h"
 #include "cli/documents_branch.h"
@@ -46,6 +47,14 @@ void demand_confirmation(const Config& config, const neon::Branch& branch, const
 std::vector<WindowView> windows_of(const neon::Project& project,
                                    const std::optional<neon::History>& history, UtcTime now);
 
+// What `branch` holds against the default branch as it is now, which is looked at through a scratch
+// branch of its head: production carries no load, and the look is of one moment. Takes --role,
+// --database and --table. Throws Error; where the present cannot be looked at, it says so.
+BranchComparison compare_with_now(BranchContext& context, const neon::Branch& branch);
+void show_comparison(Output& output, const BranchComparison& comparison);
+
+int branch_compare(BranchContext& context);
+int branch_find(BranchContext& context);
 int branch_restore(BranchContext& context);
 int branch_window(BranchContext& context);
 

@@ -7,6 +7,7 @@
 #include "base/expect_error.h"
 #include "base/file.h"
 #include "cli/api.h"
+#include "cli/branch_actions.h"
 #include "cli/command.h"
 #include "cli/documents_branch.h"
 #include "cli/engine_config.h"
@@ -119,6 +120,17 @@ TEST_F(BranchTest, WhatCannotBeIsSaidBeforeTheApiIsAsked) {
   EXPECT_THAT(branch({"create", "x\ny"}), HasSubstr("cannot be a branch's name"));
   for (const char* action : {"show", "restore", "rename", "delete", "url", "start", "suspend"})
     EXPECT_THAT(branch({action}), HasSubstr("which branch?")) << action;
+  EXPECT_THAT(branch({"compare"}), HasSubstr("which branch?"));
+  EXPECT_THAT(branch({"create", "x", "--table", "visits"}), HasSubstr("add --compare"));
+  EXPECT_THAT(branch({"find", "--where", "true"}), HasSubstr("in which table?"));
+  EXPECT_THAT(branch({"find", "--table", "a", "--table", "b", "--where", "true"}),
+              HasSubstr("--table is given several times"));
+  EXPECT_THAT(branch({"find", "--table", "a", "--where", " "}), HasSubstr("what is to be found?"));
+  EXPECT_THAT(branch({"find", "--table", "a", "--where", "true", "--from", "main"}),
+              HasSubstr("--from: 'main' is not a time"));
+  EXPECT_THAT(branch({"find", "main", "--table", "a"}), HasSubstr("unexpected argument 'main'"));
+  EXPECT_THAT(branch({"compare", "a", "--where", "true"}),
+              HasSubstr("--where is not an option of branch compare"));
   EXPECT_THAT(failure(command_psql, {"psql"}), HasSubstr("on which branch?"));
   EXPECT_THAT(failure(command_psql, {"psql", "x"}, true), HasSubstr("--json has no meaning"));
 }
@@ -209,6 +221,66 @@ TEST_F(BranchTest, EngineSettingsThatCannotBeAreRefusedWithTheirPlace) {
   EXPECT_THAT(engine_failure("[engine]\n"), HasSubstr("DATABASE_URL"));
 }
 
+// --- comparisons
+// ------------------------------------------------------------------------------------
+
+RowChecksum sum_of(uint64_t rows, uint64_t low) {
+  RowChecksum sum;
+  sum.rows = rows, sum.low = low;
+  return sum;
+}
+
+BranchComparison some_comparison() {
+  return {"care",
+          "main",
+          {{"public.a", sum_of(1, 2), sum_of(1, 2)},
+           {"public.b", sum_of(3, 5), sum_of(1, 2)},
+           {"public.c", sum_of(3, 5), sum_of(3, 6)},
+           {"public.d", std::nullopt, sum_of(9, 6)},
+           {"public.e", sum_of(0, 0), std::nullopt}}};
+}
+
+TEST_F(BranchTest, AComparisonShowsWhatDiffers) {
+  KeptOutput output;
+  show_comparison(output, some_comparison());
+  EXPECT_EQ(output.text,
+            "TABLE     IN care  IN main  DIFFERENCE\n"
+            "public.b   3 rows    1 row  2 rows more in care\n"
+            "public.c   3 rows   3 rows  as many rows, but not the same\n"
+            "public.d        -   9 rows  only in main\n"
+            "public.e   0 rows        -  only in care\n"
+            "4 tables differ, 1 equal\n");
+  BranchComparison equal{"care", "main", {{"public.a", sum_of(1, 2), sum_of(1, 2)}}};
+  KeptOutput all;
+  show_comparison(all, equal);
+  EXPECT_EQ(all.text,
+            "TABLE     IN care  IN main  DIFFERENCE\n"
+            "public.a    1 row    1 row  equal\n"
+            "all equal: 1 table\n");
+  KeptOutput none;
+  show_comparison(none, {"care", "main", {}});
+  EXPECT_EQ(none.text, "there are no tables in either\n");
+}
+
+TEST_F(BranchTest, AComparisonIsADocumentOfItsOwnOrPartOfABranchs) {
+  Json alone = Json::parse(branch_comparison_document(some_comparison()));
+  Json document = Json::parse(branch_document({}, some_comparison()));
+  EXPECT_EQ(document["comparison"], alone["comparison"]);
+  EXPECT_FALSE(Json::parse(branch_document({})).contains("comparison"));
+  const Json& all = alone["comparison"];
+  EXPECT_EQ(all["all_equal"], false);
+  EXPECT_EQ(all["tables_equal"], 1);
+  EXPECT_EQ(all["tables_different"], 4);
+  const Json& tables = all["tables"];
+  EXPECT_EQ(tables[0]["state"], "equal");
+  EXPECT_EQ(tables[1]["state"], "different");
+  EXPECT_EQ(tables[1]["rows_more_in_branch"], 2);
+  EXPECT_EQ(tables[1]["branch"]["checksum"], "00000000000000000000000000000005");
+  EXPECT_EQ(tables[3]["state"], "only_in_other");
+  EXPECT_TRUE(tables[3]["branch"].is_null());
+  EXPECT_EQ(tables[4]["state"], "only_in_branch");
+}
+
 // --- documents
 // -------------------------------------------------------------------------------------
 
@@ -240,6 +312,19 @@ TEST_F(BranchTest, Documents) {
   EXPECT_TRUE(window["windows"][0]["to_lsn"].is_null());
   EXPECT_EQ(window["receiving"]["trouble"], "no slot");
   EXPECT_FALSE(Json::parse(branch_window_document({}, 0, std::nullopt)).contains("receiving"));
+  FindRequest request;
+  request.branch = view.branch;
+  request.table = "visits", request.condition = "true";
+  request.from = std::chrono::floor<std::chrono::seconds>(clock_.now());
+  request.to = request.from + std::chrono::hours(1);
+  Json found =
+      Json::parse(branch_found_document(request, {false, request.from, 4, /*seconds=*/2.5}));
+  EXPECT_EQ(found["last_held_at"], "2026-11-10T14:30:00Z");
+  EXPECT_EQ(found["first_not_held_at"], "2026-11-10T14:30:01Z");
+  EXPECT_EQ(found["probes"], 4);
+  Json still = Json::parse(branch_found_document(request, {true, request.to, 1, 0.5}));
+  EXPECT_EQ(still["still_holds"], true);
+  EXPECT_TRUE(still["first_not_held_at"].is_null());
   Json key = Json::parse(key_added_document({{7, "ci", clock_.now(), {}}, Secret("hf_x")}));
   EXPECT_EQ(key["id"], 7);
   EXPECT_EQ(key["key"], "hf_x");

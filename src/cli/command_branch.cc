@@ -51,9 +51,23 @@ int list(BranchContext& context) {
   return kExitDone;
 }
 
+// The branch that was just made stays, whatever comes of the comparison.
+std::optional<BranchComparison> asked_comparison(BranchContext& context, const Branch& branch) {
+  if (!context.config.flag("branch_compare")) return std::nullopt;
+  try {
+    return compare_with_now(context, branch);
+  } catch (const Error& error) {
+    throw error.within(
+        fmt::format("{} is made, but could not be compared", printable(branch.name)));
+  }
+}
+
 int create(BranchContext& context) {
   const Config& config = context.config;
   refuse_two_points(config);
+  if (config.given("branch_table") && !config.flag("branch_compare"))
+    throw Error(ErrorCode::invalid, "branch create: --table says what to compare",
+                "add --compare, or leave it out");
   neon::BranchCreateRequest request;
   if (context.names.empty())
     throw Error(ErrorCode::invalid, "branch create: under which name?",
@@ -75,13 +89,15 @@ int create(BranchContext& context) {
   if (!made.branch)
     throw Error(ErrorCode::internal, fmt::format("{} made no branch", context.client.host()));
   BranchView view = view_of(context.client, made.branch->id);
+  double seconds = context.command.run.clock.monotonic_seconds() - began;
+  std::optional<BranchComparison> comparison = asked_comparison(context, view.branch);
   Output& output = context.command.output;
-  output.document(branch_document(view));
-  output.verdict(true,
-                 fmt::format("CREATED {} · {}", printable(view.branch.name),
-                             human_seconds(context.command.run.clock.monotonic_seconds() - began)));
+  output.document(branch_document(view, comparison));
+  output.verdict(
+      true, fmt::format("CREATED {} · {}", printable(view.branch.name), human_seconds(seconds)));
   show_branch(output, view);
   show_way_in(output, view);
+  if (comparison) show_comparison(output, *comparison);
   return kExitDone;
 }
 
@@ -171,7 +187,7 @@ const std::vector<Action>& actions() {
        create,
        1,
        {"branch_parent", "branch_at", "branch_lsn", "branch_no_compute", "branch_expires_at",
-        "branch_protected"}},
+        "branch_protected", "branch_compare", "branch_table", "branch_role", "branch_database"}},
       {"show", show, 1, {}},
       {"restore",
        branch_restore,
@@ -183,6 +199,12 @@ const std::vector<Action>& actions() {
       {"start", start, 1, {}},
       {"suspend", suspend, 1, {}},
       {"window", branch_window, 0, {}},
+      {"compare", branch_compare, 2, {"branch_table", "branch_role", "branch_database"}},
+      {"find",
+       branch_find,
+       0,
+       {"branch_table", "branch_where", "branch_from", "branch_to", "branch_parent", "branch_role",
+        "branch_database"}},
   };
   return all;
 }

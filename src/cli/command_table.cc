@@ -128,12 +128,17 @@ std::vector<CommandInfo> make_commands() {
        "list, create, restore and remove branches",
        "Works through the Neon API (NEON_API_HOST, NEON_API_KEY), at Neon's cloud and at an engine "
        "alike. Actions: list; create NAME; show, start, suspend, url, delete BRANCH; rename BRANCH "
-       "NAME; restore BRANCH; window. A branch is named by its name or id. Restoring over the "
-       "default branch needs its name typed back with --confirm, and the old state is always kept "
-       "as a branch of its own.",
+       "NAME; restore BRANCH; window; compare BRANCH [OTHER]; find. A branch is named by its name "
+       "or "
+       "id. Restoring over the default branch needs its name typed back with --confirm, and the "
+       "old "
+       "state is always kept as a branch of its own. compare reads rows and checksums of every "
+       "table in BRANCH and in OTHER, or in the default branch as it is now. find bisects time, by "
+       "throwaway branches, to the last second at which some row of --table satisfied --where.",
        {"branch list", "branch create before-update --at 2026-11-10T14:29:59Z",
         "branch url before-update", "branch restore main --at 2026-11-10T14:29:59Z --confirm main",
-        "branch delete before-update", "branch window"}},
+        "branch delete before-update", "branch window", "branch compare before-update",
+        "branch find --table visits --where \"status = 'paid'\""}},
       {kPsql,
        "psql",
        "BRANCH [-- ARGUMENTS]",

@@ -29,6 +29,38 @@ Json branch_json(const BranchView& view) {
           {"endpoint", view.endpoint ? endpoint_json(*view.endpoint) : Json(nullptr)}};
 }
 
+const char* state_of(const ComparedTable& table) {
+  if (!table.in_other) return "only_in_branch";
+  if (!table.in_branch) return "only_in_other";
+  return table.equal() ? "equal" : "different";
+}
+
+Json sum_json(const std::optional<RowChecksum>& sum) {
+  if (!sum) return nullptr;
+  return {{"rows", sum->rows}, {"checksum", sum->sum_hex()}};
+}
+
+Json comparison_json(const BranchComparison& comparison) {
+  Json tables = Json::array();
+  for (const ComparedTable& table : comparison.tables) {
+    Json delta = nullptr;
+    if (table.in_branch && table.in_other)
+      delta =
+          static_cast<int64_t>(table.in_branch->rows) - static_cast<int64_t>(table.in_other->rows);
+    tables.push_back({{"table", table.name},
+                      {"state", state_of(table)},
+                      {"branch", sum_json(table.in_branch)},
+                      {"other", sum_json(table.in_other)},
+                      {"rows_more_in_branch", delta}});
+  }
+  return {{"branch", comparison.branch},
+          {"other", comparison.other},
+          {"all_equal", comparison.all_equal()},
+          {"tables_equal", comparison.equal()},
+          {"tables_different", comparison.tables.size() - comparison.equal()},
+          {"tables", tables}};
+}
+
 Json key_json(const ApiKey& key) {
   return {{"id", key.id},
           {"name", key.name},
@@ -45,8 +77,30 @@ std::string branch_list_document(const std::string& project_id, const std::strin
   return document_text({{"project", project_id}, {"host", host}, {"branches", list}});
 }
 
-std::string branch_document(const BranchView& view) {
-  return document_text({{"branch", branch_json(view)}});
+std::string branch_document(const BranchView& view,
+                            const std::optional<BranchComparison>& comparison) {
+  Json document = {{"branch", branch_json(view)}};
+  if (comparison) document["comparison"] = comparison_json(*comparison);
+  return document_text(document);
+}
+
+std::string branch_comparison_document(const BranchComparison& comparison) {
+  return document_text({{"comparison", comparison_json(comparison)}});
+}
+
+std::string branch_found_document(const FindRequest& request, const FoundMoment& found) {
+  Json not_held = nullptr;
+  if (!found.still_holds) not_held = second_text(found.last_held + std::chrono::seconds(1));
+  return document_text({{"branch", request.branch.name},
+                        {"table", request.table},
+                        {"where", request.condition},
+                        {"from", second_text(request.from)},
+                        {"to", second_text(request.to)},
+                        {"still_holds", found.still_holds},
+                        {"last_held_at", second_text(found.last_held)},
+                        {"first_not_held_at", not_held},
+                        {"probes", found.probes},
+                        {"seconds", found.seconds}});
 }
 
 std::string branch_restored_document(const BranchView& view, const std::string& kept_as) {

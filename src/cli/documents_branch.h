@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "branch/compare.h"
+#include "branch/find_moment.h"
 #include "engine/engine.h"
 #include "neon/history.h"
 #include "neon/types.h"
@@ -27,7 +29,11 @@ struct WindowView {
 
 std::string branch_list_document(const std::string& project_id, const std::string& host,
                                  const std::vector<BranchView>& branches);
-std::string branch_document(const BranchView& view);
+// `comparison` is missing where none was asked for.
+std::string branch_document(const BranchView& view,
+                            const std::optional<BranchComparison>& comparison = std::nullopt);
+std::string branch_comparison_document(const BranchComparison& comparison);
+std::string branch_found_document(const FindRequest& request, const FoundMoment& found);
 // After a restore: `kept_as` is the branch that has the old state.
 std::string branch_restored_document(const BranchView& view, const std::string& kept_as);
 std::string branch_deleted_document(const neon::Branch& branch);

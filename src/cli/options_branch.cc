@@ -27,9 +27,20 @@ std::vector<Option> branch_command_options() {
   using enum OptionKind;
   return {
       {"branch_parent", "--parent", "", "", text, "BRANCH", "", kBranch, kBranchGroup,
-       "create: the branch to start from; else the default one"},
-      {"branch_from", "--from", "", "", text, "BRANCH", "", kBranch, kBranchGroup,
-       "restore: the branch whose state is wanted; else the restored branch itself"},
+       "create: the branch to start from, find: the one to search; else the default one"},
+      {"branch_from", "--from", "", "", text, "BRANCH|TIME", "", kBranch, kBranchGroup,
+       "restore: the branch whose state is wanted; else the restored branch itself. find: the "
+       "first "
+       "second to look at; else the earliest that can be gone back to"},
+      {"branch_to", "--to", "", "", text, "TIME", "", kBranch, kBranchGroup,
+       "find: the last second to look at; else the latest that can be gone back to"},
+      {"branch_table", "--table", "", "", list, "TABLE", "", kBranch, kBranchGroup,
+       "find: the table that is asked about; compare and create: compare only this one; may be "
+       "repeated for these"},
+      {"branch_where", "--where", "", "", text, "CONDITION", "", kBranch, kBranchGroup,
+       "find: SQL that some row satisfied, as behind WHERE; it is run on copies, read-only"},
+      {"branch_compare", "--compare", "", "", flag, "", "", kBranch, kBranchGroup,
+       "create: compare the branch's tables with those of the default branch as it is now"},
       {"branch_at", "--at", "", "", text, "TIME", "", kBranch, kBranchGroup,
        "create, restore: the state at this instant, as 2026-11-10T14:30:00Z; the last commit at or "
        "before it is there, the next is not"},
