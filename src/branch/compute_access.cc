@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <atomic>
 #include <thread>
 #include <vector>
 
 #include "base/text.h"
-#include "pg/connection.h"
 
 namespace holdfast {
 namespace {
@@ -19,10 +19,10 @@ constexpr double kColdStartSecondsMax = 90;
 constexpr std::chrono::milliseconds kColdStartPoll{500};
 constexpr int kColdStartConnectSeconds = 15;
 
-// The name that is asked for, or the only one.
-std::string choose(const std::string& asked, const std::vector<std::string>& names,
+// The preferred name, or the only one.
+std::string choose(const std::string& preferred, const std::vector<std::string>& names,
                    const char* what, const char* flag, const std::string& branch) {
-  if (!asked.empty()) return asked;
+  if (std::find(names.begin(), names.end(), preferred) != names.end()) return preferred;
   if (names.size() == 1) return names.front();
   if (names.empty())
     throw Error(ErrorCode::not_found, fmt::format("branch {} shows no {}", branch, what),
@@ -30,20 +30,6 @@ std::string choose(const std::string& asked, const std::vector<std::string>& nam
   throw Error(ErrorCode::invalid, fmt::format("branch {} has several {}s", branch, what),
               fmt::format("choose one with {}: {}", flag,
                           printable(fmt::format("{}", fmt::join(names, ", ")))));
-}
-
-void await_connections(const Conninfo& conninfo, const Run& run) {
-  double deadline = run.clock.monotonic_seconds() + kColdStartSecondsMax;
-  while (true) {
-    run.check_stop();
-    try {
-      Connection::open(conninfo, "holdfast", kColdStartConnectSeconds);
-      return;
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::unavailable || run.clock.monotonic_seconds() > deadline) throw;
-    }
-    std::this_thread::sleep_for(kColdStartPoll);
-  }
 }
 
 // "20261128T140722123Z": several in one run must differ.
@@ -79,16 +65,20 @@ BranchLogin branch_login(neon::Client& client, const neon::Branch& branch,
                          const LoginChoice& choice) {
   std::string name = printable(branch.name, 80);
   BranchLogin login;
-  std::vector<std::string> names;
-  if (choice.role.empty())
+  login.role = choice.role;
+  if (login.role.empty()) {
+    std::vector<std::string> names;
     for (const neon::Role& role : client.roles(branch.id))
       if (role.authentication_method != "no_login") names.push_back(role.name);
-  login.role = choose(choice.role, names, "role", "--role", name);
-  names.clear();
-  if (choice.database.empty())
+    login.role = choose(choice.preferred_role, names, "role", "--role", name);
+  }
+  login.database = choice.database;
+  if (login.database.empty()) {
+    std::vector<std::string> names;
     for (const neon::Database& database : client.databases(branch.id))
       names.push_back(database.name);
-  login.database = choose(choice.database, names, "database", "--database", name);
+    login.database = choose(choice.preferred_database, names, "database", "--database", name);
+  }
   login.url = client.connection_uri(branch.id, login.database, login.role, choice.pooled);
   return login;
 }
@@ -113,6 +103,19 @@ neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, 
   return client.endpoint(made.endpoints.front().id);
 }
 
+Connection await_connection(const Conninfo& conninfo, const Run& run) {
+  double deadline = run.clock.monotonic_seconds() + kColdStartSecondsMax;
+  while (true) {
+    run.check_stop();
+    try {
+      return Connection::open(conninfo, "holdfast", kColdStartConnectSeconds);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unavailable || run.clock.monotonic_seconds() > deadline) throw;
+    }
+    std::this_thread::sleep_for(kColdStartPoll);
+  }
+}
+
 ComputeAccess::ComputeAccess(neon::Client& client, neon::Branch branch, const LoginChoice& choice,
                              const Run& run)
     : client_(client), branch_(std::move(branch)), run_(run) {
@@ -124,7 +127,7 @@ ComputeAccess::ComputeAccess(neon::Client& client, neon::Branch branch, const Lo
     endpoint_id_ = ready_endpoint(client, branch_, /*make_one=*/true).id;
     run.check_stop();
     conninfo_ = Conninfo::parse(branch_login(client, branch_, choice).url.reveal());
-    await_connections(conninfo_, run);
+    await_connection(conninfo_, run);
   } catch (...) {
     try {
       undo_start();

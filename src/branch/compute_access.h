@@ -11,14 +11,16 @@
 #include "base/run.h"
 #include "base/secret.h"
 #include "neon/client.h"
-#include "pg/conninfo.h"
+#include "pg/connection.h"
 
 namespace holdfast {
 
-// Which login of a branch is meant; an empty member stands for the only one that there is.
+// Which login of a branch is meant; an empty member stands for the only one that there is, or for
+// the preferred one among several.
 struct LoginChoice {
   std::string role, database;
   bool pooled = false;
+  std::string preferred_role{}, preferred_database{};
 };
 
 struct BranchLogin {
@@ -37,6 +39,9 @@ std::optional<neon::Endpoint> writer_of(const std::string& branch_id,
 // The branch's compute that reads and writes, started if it is suspended (a branch without one gets
 // one if `make_one`). Returns when it runs.
 neon::Endpoint ready_endpoint(neon::Client& client, const neon::Branch& branch, bool make_one);
+
+// A connection to a compute that was just woken: a cold start is waited for.
+Connection await_connection(const Conninfo& conninfo, const Run& run);
 
 class ComputeAccess {
  public:

@@ -61,7 +61,8 @@ std::string read_lsn(const std::string& text, const std::string& origin) {
 }
 
 LoginChoice login_choice(const Config& config) {
-  return {config.text("branch_role"), config.text("branch_database"), config.flag("branch_pooled")};
+  return {config.text("branch_role"), config.text("branch_database"), config.flag("branch_pooled"),
+          "", ""};
 }
 
 }  // namespace holdfast

@@ -56,6 +56,7 @@ void show_comparison(Output& output, const BranchComparison& comparison);
 int branch_compare(BranchContext& context);
 int branch_find(BranchContext& context);
 int branch_restore(BranchContext& context);
+int branch_promote(BranchContext& context);
 int branch_window(BranchContext& context);
 
 }  // namespace holdfast

@@ -2,8 +2,11 @@
 // that one that fails neither hides nor harms the other.
 #include <fmt/format.h>
 
+#include <thread>
+
 #include "base/text.h"
 #include "cli/backups.h"
+#include "cli/branch_leg.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/stores.h"
@@ -17,9 +20,6 @@ constexpr size_t kProofProblemsShown = 20;
 
 // What is asked for and cannot be done in this version, before anything is touched.
 void refuse_what_is_not_built(const Config& config) {
-  if (config.text("type") == "branch")
-    throw Error(ErrorCode::unsupported, "branch backups are not in this version yet",
-                "use --type dump");
   if (config.text("compression") == "gzip" && config.number("level") != 0)
     throw Error(ErrorCode::invalid, "level: gzip has one level only",
                 "leave --level out, or use --compression zstd");
@@ -151,10 +151,11 @@ bool clock_is_trusted(CommandContext& context, double skew_seconds) {
   return false;
 }
 
-void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, LegOutcome& leg) {
+// `made` is filled as soon as the dump stands.
+void make_dump(CommandContext& context, const std::vector<OpenStore>& stores,
+               const Conninfo& source, LegOutcome& leg, std::optional<Manifest>& made) {
   const Config& config = context.config;
-  DumpOptions options = dump_options(config, config.source_conninfo());
-  StoreLock lock(stores, config, context.run);
+  DumpOptions options = dump_options(config, source);
   MirrorStore mirror(pointers(stores), [&](size_t store, const Error& error) {
     if (stores.size() > 1)
       context.run.log.warning(fmt::format("store {} failed, going on without it: {}",
@@ -172,7 +173,8 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, Le
   }
   context.console.finish_phase();
 
-  Manifest manifest = run_dump(options, mirror, context.run);
+  made = run_dump(options, mirror, context.run);
+  const Manifest& manifest = *made;
   context.console.finish_phase();
   leg.id = manifest.id;
   leg.bytes = manifest.stored_bytes();
@@ -200,13 +202,14 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores, Le
     prune_stores(context, stores, manifest.database, leg);
 }
 
-LegOutcome dump_leg(CommandContext& context) {
+// Nothing is thrown but what no leg can outlive. `made`: the dump's manifest, if it came so far.
+LegOutcome dump_leg(CommandContext& context, const std::vector<OpenStore>& stores,
+                    const Conninfo& source, std::optional<Manifest>& made) {
   LegOutcome leg;
   leg.kind = "dump";
   double begin = context.run.clock.monotonic_seconds();
-  std::vector<OpenStore> stores = open_stores(context.config, context.run);
   try {
-    make_dump(context, stores, leg);
+    make_dump(context, stores, source, leg, made);
   } catch (const Error& error) {
     leg.error = error;
   }
@@ -214,21 +217,133 @@ LegOutcome dump_leg(CommandContext& context) {
   return leg;
 }
 
-// Nothing if no branch leg is configured.
-std::optional<LegOutcome> branch_leg(const Config& config) {
-  bool key = config.given("neon_api_key"), project = config.given("neon_project_id");
-  if (!key && !project) return std::nullopt;
-  LegOutcome leg;
-  leg.kind = "branch";
-  if (key && project)
-    leg.error = Error(ErrorCode::partial, "branch backups are not in this version yet",
-                      "use --type dump, or unset NEON_API_KEY and NEON_PROJECT_ID");
-  else
-    leg.error = Error(
-        ErrorCode::partial,
-        fmt::format("half configured: {} is not set", key ? "NEON_PROJECT_ID" : "NEON_API_KEY"),
-        "branch backups are not in this version yet: use --type dump, or unset both");
-  return leg;
+LegOutcome dump_leg(CommandContext& context, const std::vector<OpenStore>& stores,
+                    const Conninfo& source) {
+  std::optional<Manifest> made;
+  return dump_leg(context, stores, source, made);
+}
+
+void show_branch_leg(CommandContext& context, const BranchLeg& leg) {
+  for (const std::string& line : leg.lines()) context.output.line(line);
+  if (leg.report()) show_report(context.output, *leg.report());
+}
+
+LegOutcome run_branch_leg(CommandContext& context, const std::vector<OpenStore>& stores) {
+  BranchLeg leg(context.config, stores, context.run);
+  leg.make();
+  if (leg.made()) leg.prove_and_prune();
+  context.console.finish_phase();
+  show_branch_leg(context, leg);
+  return leg.outcome();
+}
+
+// The two side by side; neither waits for the other.
+std::vector<LegOutcome> run_both_legs(CommandContext& context, const std::vector<OpenStore>& stores,
+                                      const Conninfo& source) {
+  NullProgress unseen;  // the live line is the dump's
+  Run beside{context.run.clock, context.run.log, unseen, context.run.stop};
+  BranchLeg branch(context.config, stores, beside);
+  std::jthread thread([&] {
+    branch.make();
+    if (branch.made()) branch.prove_and_prune();
+  });
+  LegOutcome dump = dump_leg(context, stores, source);
+  thread.join();
+  show_branch_leg(context, branch);
+  return {dump, branch.outcome()};
+}
+
+// The dump from the branch that was just made: one moment in both, and no load on the source. What
+// keeps the branch from being dumped does not keep the source from it.
+std::vector<LegOutcome> run_dump_from_branch(CommandContext& context,
+                                             const std::vector<OpenStore>& stores,
+                                             const Conninfo& source) {
+  BranchLeg branch(context.config, stores, context.run);
+  branch.make();
+  Conninfo from = source;
+  std::string branch_id;
+  if (branch.made()) {
+    try {
+      from = branch.open_for_dump();
+      branch_id = branch.outcome().id;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      context.run.log.warning(
+          fmt::format("branch {} cannot be dumped: {}", branch.outcome().id, error.what()));
+    }
+  }
+  if (branch_id.empty()) context.run.log.warning("the dump is taken from the source itself");
+  std::optional<Manifest> made;
+  LegOutcome dump = dump_leg(context, stores, from, made);
+  dump.taken_from = branch_id;
+  if (branch.made()) {
+    if (made && !branch_id.empty()) branch.taken_from_it(*made);
+    branch.prove_and_prune();
+  }
+  context.console.finish_phase();
+  show_branch_leg(context, branch);
+  return {dump, branch.outcome()};
+}
+
+Error half_configured(const std::string& missing) {
+  return Error(ErrorCode::partial, fmt::format("half configured: {} is not set", missing),
+               "set NEON_API_KEY and NEON_PROJECT_ID (of an engine: NEON_API_HOST and a key), or "
+               "use --type dump");
+}
+
+// Which legs are to run, and why one is not.
+struct Legs {
+  bool dump = false, branch = false;
+  std::optional<Error> half;  // a branch leg that was begun to be configured
+  std::vector<std::string> notes;
+};
+
+// A leg that was asked for by name must be there; of both, what is not configured is only said.
+Legs choose_legs(const Config& config) {
+  Legs legs;
+  const std::string type = config.text("type");
+  BranchLegConfigured branch = branch_leg_configured(config);
+  legs.branch = type != "dump" && branch.state == BranchLegState::configured;
+  legs.dump = type == "dump" || (type == "both" && (config.has_database() || !legs.branch));
+  if (type == "branch" && !legs.branch)
+    throw Error(
+        ErrorCode::invalid,
+        branch.missing.empty()
+            ? "the branch leg is not configured"
+            : fmt::format("the branch leg is half configured: {} is not set", branch.missing),
+        "set NEON_API_KEY and NEON_PROJECT_ID; of holdfast's own engine NEON_API_HOST and "
+        "a key");
+  if (config.text("dump_from") == "branch" && type != "both")
+    throw Error(ErrorCode::invalid, "--dump-from branch needs both legs", "use --type both");
+  if (type != "both") return legs;
+  if (branch.state == BranchLegState::half) legs.half = half_configured(branch.missing);
+  if (branch.state == BranchLegState::none)
+    legs.notes.push_back("branch leg: not configured (set NEON_API_KEY and NEON_PROJECT_ID)");
+  if (!legs.dump) legs.notes.push_back("dump leg: not configured (set DATABASE_URL)");
+  return legs;
+}
+
+std::vector<LegOutcome> run_legs(CommandContext& context, const Legs& legs,
+                                 const std::vector<OpenStore>& stores) {
+  if (!legs.dump) return {run_branch_leg(context, stores)};
+  Conninfo source = context.config.source_conninfo();
+  if (!legs.branch) return {dump_leg(context, stores, source)};
+  if (context.config.text("dump_from") == "branch")
+    return run_dump_from_branch(context, stores, source);
+  return run_both_legs(context, stores, source);
+}
+
+// The outcome of the run: damage first; else partial if one leg is safe and another failed.
+int exit_code_of(const std::vector<LegOutcome>& legs) {
+  int first = kExitDone;
+  bool any_safe = false;
+  for (const LegOutcome& leg : legs) {
+    if (leg.error && leg.error->code() == ErrorCode::corrupt)
+      return exit_code_of(ErrorCode::corrupt);
+    if (leg.error && first == kExitDone) first = exit_code_of(leg.error->code());
+    if (!leg.error) any_safe = true;
+  }
+  return first != kExitDone && any_safe ? exit_code_of(ErrorCode::partial) : first;
 }
 
 }  // namespace
@@ -236,30 +351,37 @@ std::optional<LegOutcome> branch_leg(const Config& config) {
 int command_backup(CommandContext& context) {
   const Config& config = context.config;
   check_configuration(config);
-  config.source_conninfo();  // what is wrong with it is a usage error, not a failed leg
+  Legs chosen = choose_legs(config);
+  if (chosen.dump) config.source_conninfo();  // what is wrong with it is a usage error
 
-  std::vector<LegOutcome> legs = {dump_leg(context)};
-  std::vector<std::string> notes;
-  if (config.text("type") == "both") {
-    if (std::optional<LegOutcome> branch = branch_leg(config))
-      legs.push_back(*branch);
-    else
-      notes.push_back("branch leg: not configured (set NEON_API_KEY and NEON_PROJECT_ID)");
+  std::vector<OpenStore> stores = open_stores(config, context.run);
+  std::vector<LegOutcome> legs;
+  {
+    StoreLock lock(stores, config, context.run);
+    legs = run_legs(context, chosen, stores);
   }
-  std::optional<Error>& dump_error = legs.front().error;
-  if (context.run.stop.stop_requested() && dump_error && dump_error->code() != ErrorCode::corrupt)
-    dump_error = Error(ErrorCode::cancelled, "interrupted");
+  if (chosen.half) {
+    LegOutcome half;
+    half.kind = "branch";
+    half.error = chosen.half;
+    legs.push_back(std::move(half));
+  }
+  bool interrupted = context.run.stop.stop_requested();
+  for (LegOutcome& leg : legs)
+    if (interrupted && leg.error && leg.error->code() != ErrorCode::corrupt)
+      leg.error = Error(ErrorCode::cancelled, "interrupted");
 
   if (!legs.front().id.empty())
-    for (const std::string& note : notes) context.output.line(note);
-  context.output.document(backup_document(legs, notes));
-  int exit_code = kExitDone;
-  for (const LegOutcome& leg : legs) {
-    if (!leg.error) continue;
-    context.console.failure(legs.size() > 1 ? leg.error->within(leg.kind + " leg") : *leg.error);
-    if (exit_code == kExitDone) exit_code = exit_code_of(leg.error->code());
-  }
-  return exit_code;
+    for (const std::string& note : chosen.notes) context.output.line(note);
+  context.output.document(backup_document(legs, chosen.notes));
+  for (const LegOutcome& leg : legs)
+    if (leg.error)
+      context.console.failure(legs.size() > 1 ? leg.error->within(leg.kind + " leg") : *leg.error);
+  if (interrupted)
+    for (const LegOutcome& leg : legs)
+      if (leg.error && leg.error->code() == ErrorCode::cancelled)
+        return exit_code_of(ErrorCode::cancelled);
+  return exit_code_of(legs);
 }
 
 }  // namespace holdfast

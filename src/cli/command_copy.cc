@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "cli/backups.h"
+#include "cli/branch_backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/stores.h"
@@ -43,6 +44,9 @@ int command_copy(CommandContext& context) {
     throw Error(ErrorCode::invalid, "copy: which backup?", "name its id, or: holdfast copy latest");
   double begin = context.run.clock.monotonic_seconds();
   Route route = choose_route(context);
+  refuse_branch_backup(route.from, context.arguments.front(), "copy",
+                       "its data are not in a store; every store has its record already",
+                       context.run);
   Located located =
       find_everywhere(route.from, context.config, context.arguments.front(), context.run);
   const OpenStore& from = route.from[located.best().store];

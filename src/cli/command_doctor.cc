@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "cli/backups.h"
+#include "cli/branch_doctor.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/keys.h"
@@ -28,15 +29,6 @@ std::vector<Finding> configuration_findings(const Config& config) {
     findings.push_back({FindingLevel::note, "configuration", warning, ""});
   for (Finding& finding : encryption_findings(config, config.flag("check_keys")))
     findings.push_back(std::move(finding));
-  bool key = config.given("neon_api_key"), project = config.given("neon_project_id");
-  if (key != project)
-    findings.push_back({FindingLevel::note, "branch leg",
-                        fmt::format("{} is not set", key ? "NEON_PROJECT_ID" : "NEON_API_KEY"),
-                        "set both or none"});
-  if (key && project)
-    findings.push_back({FindingLevel::note, "branch leg",
-                        "configured, but branch backups are not in this version yet",
-                        "use backup --type dump, or expect exit code 3"});
   return findings;
 }
 
@@ -89,8 +81,10 @@ int command_doctor(CommandContext& context) {
     if (error.code() == ErrorCode::cancelled) throw;
     more = findings_without_database(config, stores, error);
   }
-  context.console.finish_phase();
   findings.insert(findings.end(), more.begin(), more.end());
+  for (Finding& finding : branch_leg_findings(config, context.run))
+    findings.push_back(std::move(finding));
+  context.console.finish_phase();
 
   context.output.document(doctor_document(findings));
   uint64_t failures = 0;

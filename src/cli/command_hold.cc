@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cli/backups.h"
+#include "cli/branch_backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/stores.h"
@@ -24,12 +25,29 @@ std::string user_and_host() {
   return printable(fmt::format("{}@{}", user, host));
 }
 
-Located find_argument(CommandContext& context, const std::vector<OpenStore>& stores,
-                      const char* command) {
+// A backup of either kind, and the stores that know of it.
+struct Holdable {
+  std::string id;
+  std::vector<std::pair<size_t, std::optional<Hold>>> stores;  // with the hold that there is
+};
+
+Holdable find_argument(CommandContext& context, const std::vector<OpenStore>& stores,
+                       const char* command) {
   if (context.arguments.empty())
     throw Error(ErrorCode::invalid, fmt::format("{}: which backup?", command),
                 "name its id: holdfast list");
-  return find_everywhere(stores, context.config, context.arguments.front(), context.run);
+  const std::string& said = context.arguments.front();
+  Holdable found;
+  if (auto branch = find_branch_everywhere(stores, said, context.run)) {
+    found.id = branch->id;
+    for (const BranchCopy& copy : branch->copies)
+      found.stores.emplace_back(copy.store, copy.backup.hold);
+    return found;
+  }
+  Located located = find_everywhere(stores, context.config, said, context.run);
+  found.id = located.id;
+  for (const Copy& copy : located.copies) found.stores.emplace_back(copy.store, copy.backup.hold);
+  return found;
 }
 
 }  // namespace
@@ -39,38 +57,37 @@ int command_hold(CommandContext& context) {
   if (reason.empty())
     throw Error(ErrorCode::invalid, "hold: why?", "say the reason: --reason 'audit 2026'");
   std::vector<OpenStore> stores = open_stores(context.config, context.run);
-  Located located = find_argument(context, stores, "hold");
+  Holdable found = find_argument(context, stores, "hold");
   Hold hold{reason, user_and_host(), context.run.clock.now()};
   std::vector<std::string> held_in;
-  for (const Copy& copy : located.copies) {
-    if (copy.backup.hold) continue;
-    put_hold(*stores[copy.store].store, located.id, hold);
-    held_in.push_back(stores[copy.store].name);
+  for (const auto& [store, held] : found.stores) {
+    if (held) continue;
+    put_hold(*stores[store].store, found.id, hold);
+    held_in.push_back(stores[store].name);
   }
   if (held_in.empty())
-    throw Error(ErrorCode::exists,
-                fmt::format("{} is held already: {}", located.id,
-                            located.copies.front().backup.hold->text()),
-                "lift that hold first: holdfast unhold");
-  context.output.document(hold_document(located.id, hold, held_in));
+    throw Error(
+        ErrorCode::exists,
+        fmt::format("{} is held already: {}", found.id, found.stores.front().second->text()),
+        "lift that hold first: holdfast unhold");
+  context.output.document(hold_document(found.id, hold, held_in));
   for (const std::string& store : held_in)
-    context.output.line(fmt::format("held {} in {}: {}", located.id, store, hold.text()));
+    context.output.line(fmt::format("held {} in {}: {}", found.id, store, hold.text()));
   return kExitDone;
 }
 
 int command_unhold(CommandContext& context) {
   std::vector<OpenStore> stores = open_stores(context.config, context.run);
-  Located located = find_argument(context, stores, "unhold");
+  Holdable found = find_argument(context, stores, "unhold");
   std::vector<std::string> lifted_in;
-  for (const Copy& copy : located.copies)
-    if (remove_hold(*stores[copy.store].store, located.id))
-      lifted_in.push_back(stores[copy.store].name);
+  for (const auto& [store, held] : found.stores)
+    if (remove_hold(*stores[store].store, found.id)) lifted_in.push_back(stores[store].name);
   if (lifted_in.empty())
-    throw Error(ErrorCode::not_found, fmt::format("{} is not held", located.id),
+    throw Error(ErrorCode::not_found, fmt::format("{} is not held", found.id),
                 "holdfast show says whether a backup is");
-  context.output.document(hold_document(located.id, std::nullopt, lifted_in));
+  context.output.document(hold_document(found.id, std::nullopt, lifted_in));
   for (const std::string& store : lifted_in)
-    context.output.line(fmt::format("lifted the hold of {} in {}", located.id, store));
+    context.output.line(fmt::format("lifted the hold of {} in {}", found.id, store));
   return kExitDone;
 }
 

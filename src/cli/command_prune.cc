@@ -3,7 +3,9 @@
 #include <fmt/ranges.h>
 
 #include "base/text.h"
+#include "cli/api.h"
 #include "cli/backups.h"
+#include "cli/branch_backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/stores.h"
@@ -53,6 +55,25 @@ PrunedStore prune_store(CommandContext& context, const OpenStore& store, bool al
   return pruned;
 }
 
+// Branch backups, wherever they are recorded, as one more place. Nothing if there are none.
+std::optional<PrunedStore> prune_branch_backups(CommandContext& context,
+                                                const std::vector<OpenStore>& stores) {
+  const Config& config = context.config;
+  std::vector<LocatedBranch> branches =
+      list_branches_everywhere(stores, configured_database(config), context.run);
+  if (branches.empty()) return std::nullopt;
+  PrunedStore pruned{"branches", config.text("neon_api_host"), {}};
+  try {
+    ApiAccess api(config, context.run);
+    pruned.plan =
+        prune_branches(api.client(), config, stores, branches, config.flag("dry_run"), context.run);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    pruned.plan.failure = error;
+  }
+  return pruned;
+}
+
 // Of a store that failed; the others are done.
 Error failure_of(const PrunedStore& store, bool alone) {
   const Error& error = *store.plan.failure;
@@ -82,6 +103,17 @@ int command_prune(CommandContext& context) {
     if (failure) context.run.log.warning(failure->what());
     failure = failure_of(pruned.back(), alone);
     if (failure->code() == ErrorCode::cancelled) break;
+  }
+  if (!failure || failure->code() != ErrorCode::cancelled) {
+    if (std::optional<PrunedStore> branches = prune_branch_backups(context, stores)) {
+      for (const std::string& database : branches->plan.blocked)
+        blocked.push_back(fmt::format("{} among branches", printable(database)));
+      if (branches->plan.failure) {
+        if (failure) context.run.log.warning(failure->what());
+        failure = failure_of(*branches, /*alone=*/false);
+      }
+      pruned.push_back(std::move(*branches));
+    }
   }
   context.output.document(prune_document(pruned, dry_run));
   for (const PrunedStore& store : pruned) show_store(context.output, store, dry_run);

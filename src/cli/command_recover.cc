@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "cli/backups.h"
+#include "cli/branch_backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/keys.h"
@@ -74,6 +75,9 @@ RecoveryChoice choose(CommandContext& context) {
   chosen.stores = open_stores(config, context.run);
   std::string said = context.argument_or("latest");
   if (said != "latest") {
+    refuse_branch_backup(chosen.stores, said, "recover",
+                         "a branch lives and dies with its project: recover from a dump",
+                         context.run);
     Located located = find_everywhere(chosen.stores, config, said, context.run);
     const Copy* proven = proven_copy(located);
     chosen.copy = proven ? *proven : located.best();

@@ -14,6 +14,7 @@
 
 #include "base/text.h"
 #include "cli/backups.h"
+#include "cli/branch_backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/keys.h"
@@ -184,6 +185,8 @@ RestoreChoice choose_backup(CommandContext& context) {
     chosen.backup = find_backup(*chosen.store, "", file->id);
   } else {
     chosen.stores = open_stores(context.config, context.run);
+    refuse_branch_backup(chosen.stores, said, "restore",
+                         "bring it back in place: holdfast branch restore " + said, context.run);
     Located located = find_everywhere(chosen.stores, context.config, said, context.run);
     chosen.store = chosen.stores[located.best().store].store.get();
     chosen.backup = located.backup();

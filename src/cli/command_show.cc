@@ -1,8 +1,10 @@
 // holdfast show: what a backup's manifest says.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/text.h"
 #include "cli/backups.h"
+#include "cli/branch_backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/stores.h"
@@ -77,12 +79,46 @@ void show_manifest(Output& output, const std::vector<BackupCopy>& copies) {
                             human_bytes(table.text_bytes), printable(table.name)));
 }
 
+int show_branch_backup(CommandContext& context, const std::vector<OpenStore>& stores,
+                       const LocatedBranch& located) {
+  BranchBackupView view = view_of(located, stores);
+  std::optional<BranchTables> tables = known_tables(stores, located, context.run);
+  Output& output = context.output;
+  output.document(show_branch_backup_document(view, tables));
+  if (!view.backup.record)
+    throw Error(ErrorCode::corrupt,
+                fmt::format("{} is damaged: {}", located.id, view.backup.damage),
+                "use another backup: holdfast list");
+  const BranchBackupRecord& record = *view.backup.record;
+  show_field(output, "id", record.id);
+  show_field(output, "kind", "branch");
+  show_field(output, "database", record.database);
+  show_field(output, "source", record.source);
+  show_field(output, "created", format_rfc3339(record.created_at));
+  show_field(output, "lsn", record.lsn);
+  show_field(output, "branch",
+             fmt::format("{} at {}, project {}{}", record.branch_id, record.host, record.project_id,
+                         record.is_protected ? ", protected" : ""));
+  show_field(output, "branch of",
+             record.parent_name.empty() ? record.parent_id : record.parent_name);
+  show_field(output, "made by", "holdfast " + record.holdfast_version);
+  if (view.backup.hold) show_field(output, "held", view.backup.hold->text());
+  show_field(output, "recorded in", fmt::format("{}", fmt::join(view.locations, ", ")));
+  show_field(output, "proof", proof_line(view.backup.proof));
+  if (tables)
+    for (const TableSum& table : tables->tables)
+      output.line(fmt::format("  {:>13} rows  {}", table.sum.rows, printable(table.name)));
+  return kExitDone;
+}
+
 }  // namespace
 
 int command_show(CommandContext& context) {
   if (context.arguments.empty())
     throw Error(ErrorCode::invalid, "show: which backup?", "name its id, or: holdfast show latest");
   std::vector<OpenStore> stores = open_stores(context.config, context.run);
+  if (auto branch = find_branch_everywhere(stores, context.arguments.front(), context.run))
+    return show_branch_backup(context, stores, *branch);
   Located located = find_everywhere(stores, context.config, context.arguments.front(), context.run);
   std::vector<BackupCopy> copies = copies_of(located, stores);
   const Backup& backup = copies.front().backup;

@@ -7,7 +7,9 @@
 
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/api.h"
 #include "cli/backups.h"
+#include "cli/branch_backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/stores.h"
@@ -67,6 +69,43 @@ std::vector<VerifiedCopy> verify_copies(CommandContext& context,
   return verified;
 }
 
+// As a copy that is in no store of ours.
+std::string place_of(const BranchBackup& backup) {
+  return backup.record ? "branch at " + backup.record->host : "branch";
+}
+
+// Without a key, what can be said of a branch is that nothing can.
+VerifyReport not_looked_at(const LocatedBranch& located, VerifyLevel level, const Error& why) {
+  VerifyReport report;
+  report.id = located.id;
+  report.level = level;
+  report.verdict = Verdict::inconclusive;
+  report.notes.push_back(why.hint().empty() ? std::string(why.what())
+                                            : fmt::format("{} ({})", why.what(), why.hint()));
+  return report;
+}
+
+void verify_branches(CommandContext& context, const std::vector<OpenStore>& stores,
+                     const std::vector<LocatedBranch>& branches, VerifyLevel level,
+                     std::vector<VerifiedCopy>& verified) {
+  if (branches.empty()) return;
+  std::optional<ApiAccess> api;
+  std::optional<Error> unreachable;
+  try {
+    api.emplace(context.config, context.run);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    unreachable = error;
+  }
+  BranchVerifyOptions options = branch_verify_options(context.config, level);
+  for (const LocatedBranch& located : branches) {
+    context.run.check_stop();
+    VerifyReport report = api ? prove_branch(api->client(), stores, located, options, context.run)
+                              : not_looked_at(located, level, *unreachable);
+    verified.push_back({place_of(located.backup()), std::move(report)});
+  }
+}
+
 std::vector<VerifiedCopy> verify_what_was_said(CommandContext& context,
                                                const VerifyOptions& options) {
   const Config& config = context.config;
@@ -80,15 +119,24 @@ std::vector<VerifiedCopy> verify_what_was_said(CommandContext& context,
       return {{"", verify_file(context, *file, options)}};
   std::vector<OpenStore> stores = open_stores(config, context.run);
   if (!all)
+    if (auto branch = find_branch_everywhere(stores, said, context.run)) {
+      std::vector<VerifiedCopy> verified;
+      verify_branches(context, stores, {*branch}, options.level, verified);
+      return verified;
+    }
+  if (!all)
     return verify_copies(context, stores, {find_everywhere(stores, config, said, context.run)},
                          options);
   std::string database =
       config.source_chosen_by_name() ? configured_database(config) : std::string();
   std::vector<Located> backups = list_everywhere(stores, database, context.run);
-  if (backups.empty())
+  std::vector<LocatedBranch> branches = list_branches_everywhere(stores, database, context.run);
+  if (backups.empty() && branches.empty())
     throw Error(ErrorCode::not_found, fmt::format("there is no backup in {}", locations_of(stores)),
                 "make one with: holdfast backup");
-  return verify_copies(context, stores, backups, options);
+  std::vector<VerifiedCopy> verified = verify_copies(context, stores, backups, options);
+  verify_branches(context, stores, branches, options.level, verified);
+  return verified;
 }
 
 void show_report(Output& output, const VerifiedCopy& copy) {
@@ -101,6 +149,20 @@ void show_report(Output& output, const VerifiedCopy& copy) {
         fmt::format("  and {} more (--json shows all)", report.problems.size() - kProblemsShown));
   for (const std::string& note : report.notes) output.line("  note: " + note);
   output.verdict(report.ok(), report.closing_line());
+}
+
+// With the room that the plan has, as far as it can be asked.
+RetentionPolicy branch_retention(CommandContext& context, size_t count) {
+  BranchRoom room;
+  if (count > 0) {
+    try {
+      ApiAccess api(context.config, context.run);
+      room = branch_room(api.client());
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+    }
+  }
+  return branch_retention_policy(context.config, room, count);
 }
 
 // Whether the stores are as retention and schedule want them. Only the configured database's
@@ -120,7 +182,17 @@ std::vector<PolicyProblem> policy_problems(CommandContext& context,
     }
     inventories.push_back(std::move(inventory));
   }
-  return check_policy(inventories, retention_policy(context.config), context.run.clock.now());
+  UtcTime now = context.run.clock.now();
+  std::vector<PolicyProblem> problems =
+      check_policy(inventories, retention_policy(context.config), now);
+  std::vector<BranchBackup> branches;
+  for (const LocatedBranch& located :
+       list_branches_everywhere(stores, configured_database(context.config), context.run))
+    branches.push_back(located.backup());
+  for (PolicyProblem& problem :
+       check_branch_policy("branches", branches, branch_retention(context, branches.size()), now))
+    problems.push_back(std::move(problem));
+  return problems;
 }
 
 }  // namespace

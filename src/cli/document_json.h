@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "base/clock.h"
+#include "cli/documents.h"
 
 namespace holdfast {
 
@@ -27,5 +27,15 @@ inline Json text_or_null(const std::optional<std::string>& text) {
 inline Json time_or_null(const std::optional<UtcTime>& time) {
   return time ? Json(format_rfc3339(*time)) : Json(nullptr);
 }
+
+// Parts that several documents have; in documents.cc.
+double rounded(double seconds);  // to milliseconds
+Json error_json(const Error& error);
+void add_error(Json& object, const std::optional<Error>& error);
+Json proof_json(const std::optional<Proof>& proof);
+Json problems_json(const std::vector<Problem>& problems);
+Json hold_json(const Hold& hold);
+Json branch_record_json(const BranchBackupRecord& record);
+Json branch_backup_json(const BranchBackupView& view);
 
 }  // namespace holdfast

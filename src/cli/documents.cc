@@ -7,7 +7,6 @@
 #include "dump/names.h"
 
 namespace holdfast {
-namespace {
 
 double rounded(double seconds) {
   return static_cast<double>(static_cast<int64_t>(seconds * 1000 + 0.5)) / 1000;
@@ -45,6 +44,8 @@ Json problems_json(const std::vector<Problem>& problems) {
 Json hold_json(const Hold& hold) {
   return {{"reason", hold.reason}, {"by", text_or_null(hold.by)}, {"at", format_rfc3339(hold.at)}};
 }
+
+namespace {
 
 Json phases_json(const std::vector<RestorePhase>& phases) {
   Json list = Json::array();
@@ -173,6 +174,9 @@ std::string backup_document(const std::vector<LegOutcome>& legs,
     if (leg.bytes) entry["bytes"] = *leg.bytes;
     entry["seconds"] = rounded(leg.seconds);
     if (leg.proof) entry["proof"] = proof_json(leg.proof);
+    if (leg.branch) entry["branch"] = branch_record_json(*leg.branch);
+    if (!leg.removed.empty()) entry["removed"] = leg.removed;
+    if (!leg.taken_from.empty()) entry["taken_from"] = leg.taken_from;
     if (!leg.problems.empty()) entry["problems"] = problems_json(leg.problems);
     if (!leg.stores.empty()) entry["stores"] = Json::array();
     for (const StoreOutcome& store : leg.stores) {
@@ -190,11 +194,19 @@ std::string backup_document(const std::vector<LegOutcome>& legs,
   return document_text(document);
 }
 
-std::string list_document(const std::vector<std::vector<BackupCopy>>& backups) {
-  Json document = {{"backups", Json::array()}};
-  for (const std::vector<BackupCopy>& copies : backups)
-    document["backups"].push_back(backup_json(copies));
-  return document_text(document);
+std::string list_document(const std::vector<std::vector<BackupCopy>>& backups,
+                          const std::vector<BranchBackupView>& branches) {
+  Json dumps = Json::array(), all = Json::array();
+  for (const std::vector<BackupCopy>& copies : backups) dumps.push_back(backup_json(copies));
+  size_t dump = 0, branch = 0;  // both newest first, and so is what they make together
+  while (dump < dumps.size() || branch < branches.size()) {
+    bool next_is_branch = dump == dumps.size() ||
+                          (branch < branches.size() && dumps[dump]["created_at"].is_string() &&
+                           dumps[dump]["created_at"].get<std::string>() <
+                               format_rfc3339(branches[branch].backup.created_at()));
+    all.push_back(next_is_branch ? branch_backup_json(branches[branch++]) : dumps[dump++]);
+  }
+  return document_text({{"backups", all}});
 }
 
 std::string show_document(const std::vector<BackupCopy>& copies) {

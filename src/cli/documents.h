@@ -36,6 +36,9 @@ struct LegOutcome {
   std::optional<Proof> proof;
   std::vector<Problem> problems;  // of a proof that failed
   std::vector<StoreOutcome> stores;
+  std::optional<BranchBackupRecord> branch{};  // of a branch leg
+  std::vector<std::string> removed{};          // branches, by retention: ids
+  std::string taken_from{};                    // of a dump: the branch that it was taken from
 };
 
 std::string error_document(const Error& error);
@@ -46,8 +49,18 @@ struct BackupCopy {
   std::string store, location;
   Backup backup;
 };
-// The copies of each backup; the first is the one to show.
-std::string list_document(const std::vector<std::vector<BackupCopy>>& backups);
+// A backup that is a branch, and where it is recorded.
+struct BranchBackupView {
+  BranchBackup backup;
+  std::vector<std::string> stores, locations;
+};
+// The copies of each backup, the first of which is the one to show; and the branches, which go
+// between them by their time.
+std::string list_document(const std::vector<std::vector<BackupCopy>>& backups,
+                          const std::vector<BranchBackupView>& branches);
+// `tables`: what was read of it, if anything was.
+std::string show_branch_backup_document(const BranchBackupView& view,
+                                        const std::optional<BranchTables>& tables);
 std::string show_document(const std::vector<BackupCopy>& copies);
 // What was verified where; `store` is empty for an archive that was named by its path.
 struct VerifiedCopy {

@@ -103,8 +103,28 @@ std::string branch_found_document(const FindRequest& request, const FoundMoment&
                         {"seconds", found.seconds}});
 }
 
-std::string branch_restored_document(const BranchView& view, const std::string& kept_as) {
-  return document_text({{"branch", branch_json(view)}, {"kept_as", kept_as}});
+std::string branch_restore_plan_document(const neon::Branch& target, const neon::Branch& source,
+                                         const neon::BranchRestoreRequest& request,
+                                         const std::optional<BranchComparison>& comparison) {
+  Json document = {{"dry_run", true},
+                   {"target", {{"id", target.id}, {"name", target.name}}},
+                   {"source", {{"id", source.id}, {"name", source.name}}},
+                   {"at", time_or_null(request.source_timestamp)},
+                   {"lsn", text_or_null(request.source_lsn)},
+                   {"kept_as", text_or_null(request.preserve_under_name)}};
+  if (comparison) document["comparison"] = comparison_json(*comparison);
+  return document_text(document);
+}
+
+std::string branch_restored_document(const BranchView& view, const neon::Branch& source,
+                                     const std::string& kept_as, double seconds,
+                                     const std::optional<BranchComparison>& comparison) {
+  Json document = {{"branch", branch_json(view)},
+                   {"source", {{"id", source.id}, {"name", source.name}}},
+                   {"kept_as", kept_as},
+                   {"seconds", rounded(seconds)}};
+  if (comparison) document["comparison"] = comparison_json(*comparison);
+  return document_text(document);
 }
 
 std::string branch_deleted_document(const neon::Branch& branch) {

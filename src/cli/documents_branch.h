@@ -34,8 +34,14 @@ std::string branch_document(const BranchView& view,
                             const std::optional<BranchComparison>& comparison = std::nullopt);
 std::string branch_comparison_document(const BranchComparison& comparison);
 std::string branch_found_document(const FindRequest& request, const FoundMoment& found);
-// After a restore: `kept_as` is the branch that has the old state.
-std::string branch_restored_document(const BranchView& view, const std::string& kept_as);
+// What a restore of `target` would do; nothing was done.
+std::string branch_restore_plan_document(const neon::Branch& target, const neon::Branch& source,
+                                         const neon::BranchRestoreRequest& request,
+                                         const std::optional<BranchComparison>& comparison);
+// After a restore to what `source` holds: `kept_as` is the branch that has the old state.
+std::string branch_restored_document(const BranchView& view, const neon::Branch& source,
+                                     const std::string& kept_as, double seconds,
+                                     const std::optional<BranchComparison>& comparison);
 std::string branch_deleted_document(const neon::Branch& branch);
 std::string branch_url_document(const neon::Branch& branch, const std::string& role,
                                 const std::string& database, const Secret& url);

@@ -18,6 +18,8 @@ std::vector<Option> api_options() {
        kBranchGroup, "a file that holds the API's key, instead of NEON_API_KEY"},
       {"neon_project_id", "", "NEON_PROJECT_ID", "neon_project_id", text, "ID", "", 0, kBranchGroup,
        "the project whose branches are meant; not needed if the key sees only one"},
+      {"neon_branch", "", "NEON_BRANCH", "neon_branch", text, "BRANCH", "", 0, kBranchGroup,
+       "the branch that backups are made of, by name or id; else the project's default one"},
       {"neon_ca_file", "", "NEON_CA_FILE", "neon_ca_file", text, "FILE", "", 0, kBranchGroup,
        "certificates to trust at the API instead of the system's"},
   };
@@ -57,8 +59,11 @@ std::vector<Option> branch_command_options() {
       {"branch_confirm", "--confirm", "", "", text, "NAME", "", kBranch, kBranchGroup,
        "restore over the default branch, or delete a branch that holds a kept state: its name, "
        "typed once more"},
-      {"branch_role", "--role", "", "", text, "NAME", "", kBranch | kPsql, kBranchGroup,
-       "the role to log in as; not needed if the branch shows only one"},
+      {"branch_role", "--role", "", "", text, "NAME", "", kBranch | kPsql | kBackup | kVerify,
+       kBranchGroup,
+       "the role to log in to a branch as; not needed if it shows only one, or (backup, verify) "
+       "the "
+       "source's"},
       {"branch_database", "--database", "", "", text, "NAME", "", kBranch | kPsql, kBranchGroup,
        "the database; not needed if the branch shows only one"},
       {"branch_pooled", "--pooled", "", "", flag, "", "", kBranch | kPsql, kBranchGroup,

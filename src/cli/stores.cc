@@ -115,7 +115,13 @@ OpenStore open_folder(const StoreConfig& config) {
   return open;
 }
 
-// Runs `ask` for every store. One that fails is a warning, unless all do.
+UtcTime time_of(const Located& located) {
+  const Backup& backup = located.backup();
+  return backup.manifest ? backup.manifest->created_at : parse_backup_id(located.id)->at;
+}
+
+}  // namespace
+
 void ask_all(const std::vector<OpenStore>& stores, const Run& run,
              const std::function<void(size_t)>& ask) {
   std::optional<Error> first;
@@ -134,13 +140,6 @@ void ask_all(const std::vector<OpenStore>& stores, const Run& run,
   }
   if (first && failures == stores.size()) throw Error(*first);
 }
-
-UtcTime time_of(const Located& located) {
-  const Backup& backup = located.backup();
-  return backup.manifest ? backup.manifest->created_at : parse_backup_id(located.id)->at;
-}
-
-}  // namespace
 
 OpenStore open_store(const StoreConfig& store, const Config& config, const Run& run) {
   return store.is_bucket ? open_bucket(store, config, run) : open_folder(store);

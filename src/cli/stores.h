@@ -4,6 +4,7 @@
 // goes on with a warning, and fails only when none answers.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,6 +36,10 @@ std::vector<OpenStore> open_stores(const Config& config, const Run& run);
 
 // One of them by its name, chosen with --store or not. Throws Error(invalid) if there is none.
 OpenStore open_store(const Config& config, const std::string& name, const Run& run);
+
+// Runs `ask` for every store. One that fails is a warning, unless all do.
+void ask_all(const std::vector<OpenStore>& stores, const Run& run,
+             const std::function<void(size_t)>& ask);
 
 // "/var/backups/care or s3://care-backups/backups", for messages.
 std::string locations_of(const std::vector<OpenStore>& stores);

@@ -93,25 +93,66 @@ std::optional<Proof> proof_that_counts(const std::vector<Proof>& proofs) {
 // --- what is there ---
 
 struct Inventory {
-  std::vector<std::string> ids;  // of backups with a manifest
+  std::vector<std::string> ids;       // of dumps with a manifest
+  std::vector<std::string> branches;  // ids of branch backups with a record
   std::multimap<std::string, std::pair<std::string, ProofName>> proofs;  // id → object, its parts
   std::set<std::string> held;                                            // ids
 };
 
-Inventory take_inventory(ObjectStore& store, const std::string& database) {
+// Of the objects whose names begin with `beginning`; dumps of `database` alone, if it is not empty.
+Inventory take_inventory(ObjectStore& store, const std::string& beginning,
+                         const std::string& database) {
   Inventory inventory;
-  for (const ObjectInfo& object : store.list(database.empty() ? "" : id_beginning(database))) {
+  for (const ObjectInfo& object : store.list(beginning)) {
     if (std::optional<ProofName> proof = parse_proof_name(object.name)) {
       inventory.proofs.emplace(proof->id, std::pair(object.name, *proof));
       continue;
     }
     if (std::optional<std::string> held = id_of(object.name, kHoldSuffix))
       inventory.held.insert(*held);
+    if (std::optional<std::string> branch = id_of(object.name, kBranchSuffix))
+      inventory.branches.push_back(*branch);
     std::optional<std::string> id = id_of(object.name, kManifestSuffix);
     if (id && (database.empty() || parse_backup_id(*id)->database == database))
       inventory.ids.push_back(*id);
   }
   return inventory;
+}
+
+Inventory take_inventory(ObjectStore& store, const std::string& database) {
+  return take_inventory(store, database.empty() ? "" : id_beginning(database), database);
+}
+
+// What is known beside its manifest or record.
+template <typename AnyBackup>
+void add_proof_and_hold(ObjectStore& store, const Inventory& inventory, AnyBackup& backup) {
+  std::vector<Proof> proofs;
+  auto [first, last] = inventory.proofs.equal_range(backup.id);
+  for (auto it = first; it != last; ++it)
+    if (auto proof = read_proof(store, it->second.first, it->second.second))
+      proofs.push_back(*proof);
+  backup.proof = proof_that_counts(proofs);
+  if (inventory.held.count(backup.id) > 0) backup.hold = read_hold(store, backup.id);
+}
+
+// Nothing if the backup has been removed meanwhile.
+std::optional<BranchBackup> read_branch_backup(ObjectStore& store, const Inventory& inventory,
+                                               const std::string& id) {
+  BranchBackup backup;
+  backup.id = id;
+  try {
+    backup.record =
+        read_branch_record(read_object(store, manifest_name(id), kBranchRecordBytesMax));
+    if (backup.record->id != id)
+      throw Error(ErrorCode::corrupt, fmt::format("the record is that of {}", backup.record->id));
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return std::nullopt;
+    if (!is_about_the_object(error)) throw;
+    backup.record.reset();
+    backup.damage = error.what();
+  }
+  add_proof_and_hold(store, inventory, backup);
+  return backup;
 }
 
 // Nothing if the backup has been removed meanwhile.
@@ -130,13 +171,7 @@ std::optional<Backup> read_backup(ObjectStore& store, const Inventory& inventory
     backup.manifest.reset();
     backup.damage = error.what();
   }
-  std::vector<Proof> proofs;
-  auto [first, last] = inventory.proofs.equal_range(id);
-  for (auto it = first; it != last; ++it)
-    if (auto proof = read_proof(store, it->second.first, it->second.second))
-      proofs.push_back(*proof);
-  backup.proof = proof_that_counts(proofs);
-  if (inventory.held.count(id) > 0) backup.hold = read_hold(store, id);
+  add_proof_and_hold(store, inventory, backup);
   return backup;
 }
 
@@ -156,7 +191,8 @@ std::string newest_id(const std::vector<std::string>& ids) {
 std::string without_suffix(const std::string& wanted) {
   std::string plain = wanted;
   if (plain.ends_with(kSealedSuffix)) plain.resize(plain.size() - kSealedSuffix.size());
-  for (std::string_view suffix : {kArchiveSuffix, kManifestSuffix, kGlobalsSuffix})
+  for (std::string_view suffix :
+       {kArchiveSuffix, kManifestSuffix, kGlobalsSuffix, kBranchSuffix, kTablesSuffix})
     if (plain.size() > suffix.size() && plain.ends_with(suffix))
       return plain.substr(0, plain.size() - suffix.size());
   return wanted;
@@ -225,6 +261,34 @@ std::vector<Backup> list_backups(ObjectStore& store, const std::string& database
     return std::pair(time_of(a), a.id) > std::pair(time_of(b), b.id);
   });
   return backups;
+}
+
+UtcTime BranchBackup::created_at() const {
+  return record ? record->created_at : parse_backup_id(id)->at;
+}
+
+std::vector<BranchBackup> list_branch_backups(ObjectStore& store, const std::string& database) {
+  Inventory inventory = take_inventory(store, std::string(kBranchIdBeginning), "");
+  std::vector<BranchBackup> backups;
+  for (const std::string& id : inventory.branches) {
+    std::optional<BranchBackup> backup = read_branch_backup(store, inventory, id);
+    if (!backup) continue;
+    if (database.empty() || !backup->record || backup->record->database == database)
+      backups.push_back(std::move(*backup));
+  }
+  std::sort(backups.begin(), backups.end(), [](const BranchBackup& a, const BranchBackup& b) {
+    return std::pair(a.created_at(), a.id) > std::pair(b.created_at(), b.id);
+  });
+  return backups;
+}
+
+std::optional<BranchTables> read_tables_of_branch(ObjectStore& store, const std::string& id) {
+  try {
+    return read_branch_tables(read_object(store, tables_name(id), kBranchTablesBytesMax), id);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::not_found) return std::nullopt;
+    throw error.within(tables_name(id));
+  }
 }
 
 std::vector<std::string> list_backup_ids(ObjectStore& store, const std::string& database) {
@@ -303,7 +367,7 @@ std::string claim_content(const std::string& id, const std::string& machine) {
 }
 
 std::optional<Hold> remove_backup(ObjectStore& store, const std::string& id,
-                                  const std::string& machine) {
+                                  const std::string& machine, const std::function<void()>& first) {
   write_object(store, claim_name(id), as_bytes(claim_content(id, machine)));
   // Asked after the claim stands: whoever holds it from now on sees the claim (put_hold).
   if (std::optional<Hold> hold = read_hold(store, id)) {
@@ -311,6 +375,12 @@ std::optional<Hold> remove_backup(ObjectStore& store, const std::string& id,
     return hold;
   }
   std::vector<ObjectInfo> objects = objects_of(store, id);
+  try {
+    if (first) first();
+  } catch (...) {
+    store.remove(claim_name(id));
+    throw;
+  }
   try {
     store.remove(manifest_name(id));
   } catch (const Error& error) {

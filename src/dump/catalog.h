@@ -6,11 +6,13 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/run.h"
+#include "dump/branch_record.h"
 #include "dump/hold.h"
 #include "dump/manifest.h"
 #include "store/object_store.h"
@@ -36,11 +38,30 @@ struct Backup {
   std::optional<Hold> hold{};
 };
 
-// Newest first (by the manifest's time; damaged ones by their name's). `database` empty: all.
-// A store that cannot be read throws; a manifest that cannot is damage.
+// A backup that is a branch, as a store knows it.
+struct BranchBackup {
+  std::string id;
+  std::optional<BranchBackupRecord> record;  // empty: damaged
+  std::string damage;                        // why it is empty
+  std::optional<Proof> proof;                // the one that counts, as of a Backup
+  std::optional<Hold> hold{};
+
+  // By the record; of a damaged one by its name.
+  UtcTime created_at() const;
+};
+
+// Dumps, newest first (by the manifest's time; damaged ones by their name's). `database` empty:
+// all. A store that cannot be read throws; a manifest that cannot is damage.
 std::vector<Backup> list_backups(ObjectStore& store, const std::string& database);
 
-// The ids of the backups that have a manifest, sound or not, in no order. `database` empty: all.
+// Branch backups, newest first, of one source's database or of all; damaged ones are of any.
+std::vector<BranchBackup> list_branch_backups(ObjectStore& store, const std::string& database);
+
+// What its tables held when they were read first; nothing if they never were.
+// Throws Error(corrupt) for a document that does not read.
+std::optional<BranchTables> read_tables_of_branch(ObjectStore& store, const std::string& id);
+
+// The ids of the dumps that have a manifest, sound or not, in no order. `database` empty: all.
 std::vector<std::string> list_backup_ids(ObjectStore& store, const std::string& database);
 
 // What `said` means among `ids`, as find_backup does; `where` is for its errors.
@@ -68,9 +89,10 @@ constexpr std::chrono::hours kClaimLifetime{7 * 24};  // no dump takes longer
 // Removes a backup: its manifest first, so that what is left no longer counts, then all that is
 // named after it. A crash in between leaves a claim, and the next run takes the rest. Throws
 // Error(denied) if the store has it locked, and returns the hold if it is held; then it is as
-// before.
+// before. `first` is done once it is sure that nobody holds it: what it throws ends the removal.
 std::optional<Hold> remove_backup(ObjectStore& store, const std::string& id,
-                                  const std::string& machine);
+                                  const std::string& machine,
+                                  const std::function<void()>& first = {});
 
 // Clears what crashed runs left: half-written objects, and what a claim names that never got its
 // manifest. Only with the run lock held. Returns lines that say what was removed.

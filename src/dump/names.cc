@@ -50,6 +50,25 @@ std::string unescape(std::string_view text) {
   return out;
 }
 
+// The time in the id of a branch backup; nothing if it is none.
+std::optional<UtcTime> branch_time(std::string_view id) {
+  if (id.size() != kBranchIdBeginning.size() + kTimeBytes || !id.starts_with(kBranchIdBeginning))
+    return std::nullopt;
+  try {
+    return parse_name_time(id.substr(kBranchIdBeginning.size()));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// Which suffixes only dumps have, and which only branch backups; the others both have.
+bool fits_kind(std::string_view suffix, bool is_branch) {
+  if (suffix == kBranchSuffix || suffix == kTablesSuffix) return is_branch;
+  if (suffix == kArchiveSuffix || suffix == kManifestSuffix || suffix == kGlobalsSuffix)
+    return !is_branch;
+  return true;
+}
+
 }  // namespace
 
 std::string id_beginning(const std::string& database) {
@@ -67,10 +86,15 @@ std::string backup_id(const std::string& database, UtcTime at) {
   return id_beginning(database) + format_name_time(at);
 }
 
+std::string branch_backup_id(UtcTime at) {
+  return fmt::format("{}{}", kBranchIdBeginning, format_name_time(at));
+}
+
 std::optional<BackupId> parse_backup_id(const std::string& id) {
+  if (std::optional<UtcTime> at = branch_time(id)) return BackupId{"", *at, true};
   if (id.size() < kTimeBytes + 2 || id[id.size() - kTimeBytes - 1] != '_') return std::nullopt;
   std::string name = id.substr(0, id.size() - kTimeBytes - 1);
-  BackupId parts{unescape(name), {}};
+  BackupId parts{unescape(name), {}, false};
   // Only what backup_id makes is an id; every other spelling is somebody else's file.
   if (name.size() > kDatabasePartBytesMax || escape(parts.database) != name) return std::nullopt;
   try {
@@ -85,7 +109,10 @@ std::string archive_name(const std::string& id, bool sealed) {
   return fmt::format("{}{}{}", id, kArchiveSuffix, sealed ? kSealedSuffix : "");
 }
 std::string manifest_name(const std::string& id) {
-  return fmt::format("{}{}", id, kManifestSuffix);
+  return fmt::format("{}{}", id, branch_time(id) ? kBranchSuffix : kManifestSuffix);
+}
+std::string tables_name(const std::string& id) {
+  return fmt::format("{}{}", id, kTablesSuffix);
 }
 std::string globals_name(const std::string& id, bool sealed) {
   return fmt::format("{}{}{}", id, kGlobalsSuffix, sealed ? kSealedSuffix : "");
@@ -121,6 +148,7 @@ std::optional<ProofName> parse_proof_name(const std::string& object_name) {
 }
 
 std::vector<std::string> claimed_names(const std::string& id) {
+  if (branch_time(id)) return {tables_name(id)};
   return {archive_name(id), archive_name(id, true), globals_name(id), globals_name(id, true)};
 }
 
@@ -128,8 +156,9 @@ std::optional<std::string> id_of_content(const std::string& object_name) {
   std::string_view name = object_name;
   bool sealed = name.ends_with(kSealedSuffix);
   if (sealed) name.remove_suffix(kSealedSuffix.size());
-  for (std::string_view suffix : {kArchiveSuffix, kGlobalsSuffix, kManifestSuffix})
-    if (!(sealed && suffix == kManifestSuffix))
+  for (std::string_view suffix :
+       {kArchiveSuffix, kGlobalsSuffix, kManifestSuffix, kBranchSuffix, kTablesSuffix})
+    if (!sealed || suffix == kArchiveSuffix || suffix == kGlobalsSuffix)
       if (std::optional<std::string> id = id_of(std::string(name), suffix)) return id;
   return std::nullopt;
 }
@@ -137,7 +166,8 @@ std::optional<std::string> id_of_content(const std::string& object_name) {
 std::optional<std::string> id_of(const std::string& object_name, std::string_view suffix) {
   if (!object_name.ends_with(suffix)) return std::nullopt;
   std::string id = object_name.substr(0, object_name.size() - suffix.size());
-  if (!parse_backup_id(id)) return std::nullopt;
+  std::optional<BackupId> parts = parse_backup_id(id);
+  if (!parts || !fits_kind(suffix, parts->is_branch)) return std::nullopt;
   return id;
 }
 

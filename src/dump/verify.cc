@@ -270,9 +270,10 @@ std::string VerifyReport::closing_line() const {
   if (level == VerifyLevel::quick)
     return fmt::format("CHECKED {} · objects, manifest and table of contents agree{} · {}", id,
                        noted, time);
-  return fmt::format("{} {} · {} rows · sha256 {}…{} · {}", compared ? "PROVEN" : "READ",
-                     plural(tables.size(), "table"), human_count(rows),
-                     sha256.substr(0, kShortHashDigits), noted, time);
+  std::string hash =
+      sha256.empty() ? "" : fmt::format(" · sha256 {}…", sha256.substr(0, kShortHashDigits));
+  return fmt::format("{} {} · {} rows{}{} · {}", compared ? "PROVEN" : "READ",
+                     plural(tables.size(), "table"), human_count(rows), hash, noted, time);
 }
 
 VerifyReport verify_backup(ObjectStore& store, const Backup& backup, const VerifyOptions& options,

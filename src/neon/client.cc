@@ -119,6 +119,15 @@ void Client::remove(const std::string& path, const std::string& what,
 // --- project
 // --------------------------------------------------------------------------------------
 
+std::optional<Account> Client::account() {
+  try {
+    return get("/users/me", "look at the account", read_account);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found && error.code() != ErrorCode::denied) throw;
+    return std::nullopt;
+  }
+}
+
 std::vector<Project> Client::projects() {
   std::vector<Project> all;
   load_pages("list projects", [&](const std::string& cursor) {

@@ -51,7 +51,9 @@ class Client {
     Client& client_;
   };
 
-  // --- project
+  // --- account and project
+  // Nothing where the key may not ask: an organization's key has no user.
+  std::optional<Account> account();
   std::vector<Project> projects();
   const std::string& project_id();
   Project project();

@@ -86,6 +86,7 @@ std::string write_schedule(const std::vector<ScheduleItem>& items);  // an answe
 
 // Never throws: a body that is not JSON has no message.
 ErrorAnswer read_error(std::string_view body);
+Account read_account(std::string_view body);
 Project read_project(std::string_view body);
 ProjectList read_project_list(std::string_view body);
 Branch read_branch(std::string_view body);

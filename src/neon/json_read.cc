@@ -231,6 +231,12 @@ ErrorAnswer read_error(std::string_view body) {
   }
 }
 
+Account read_account(std::string_view body) {
+  return read_answer(body, [](const Fields& fields) {
+    return Account{fields.text_or("plan", ""), fields.integer_or("branches_limit", 0)};
+  });
+}
+
 Project read_project(std::string_view body) {
   return read_answer(body,
                      [](const Fields& fields) { return project_of(fields.object("project")); });

@@ -24,6 +24,12 @@ struct Project {
   int64_t synthetic_storage_size = 0;
 };
 
+// Whose key it is, and what the plan allows.
+struct Account {
+  std::string plan;
+  int64_t branches_limit = 0;  // of a project; 0: none, or not said
+};
+
 struct Branch {
   std::string id, project_id, name;
   std::optional<std::string> parent_id, parent_lsn;

@@ -19,28 +19,49 @@ std::string database_of(const Backup& backup) {
   return backup.manifest ? backup.manifest->database : parse_backup_id(backup.id)->database;
 }
 
+bool failed(const std::optional<Proof>& proof) {
+  return proof && !proof->ok && proof->verdict == "FAIL";
+}
+
 RetentionFacts facts_of(const Backup& backup) {
   RetentionFacts facts;
   facts.id = backup.id;
   facts.created_at = backup.manifest ? backup.manifest->created_at : parse_backup_id(backup.id)->at;
   facts.proven = backup.manifest && backup.proof && backup.proof->ok;
-  facts.broken =
-      !backup.manifest || (backup.proof && !backup.proof->ok && backup.proof->verdict == "FAIL");
+  facts.broken = !backup.manifest || failed(backup.proof);
   if (backup.hold) facts.held = backup.hold->text();
   return facts;
 }
 
-using ByDatabase = std::map<std::string, std::vector<const Backup*>>;
+RetentionFacts facts_of(const BranchBackup& backup) {
+  RetentionFacts facts;
+  facts.id = backup.id;
+  facts.created_at = backup.created_at();
+  facts.proven = backup.record && backup.proof && backup.proof->ok;
+  facts.broken = !backup.record || failed(backup.proof);
+  if (backup.hold) facts.held = backup.hold->text();
+  return facts;
+}
 
-ByDatabase group(const std::vector<Backup>& backups) {
-  ByDatabase groups;
-  for (const Backup& backup : backups) groups[database_of(backup)].push_back(&backup);
+std::string database_of(const BranchBackup& backup) {
+  return backup.record ? backup.record->database : "";
+}
+
+template <typename AnyBackup>
+using Groups = std::map<std::string, std::vector<const AnyBackup*>>;
+
+// By database.
+template <typename AnyBackup>
+Groups<AnyBackup> group(const std::vector<AnyBackup>& backups) {
+  Groups<AnyBackup> groups;
+  for (const AnyBackup& backup : backups) groups[database_of(backup)].push_back(&backup);
   return groups;
 }
 
-std::vector<RetentionFacts> facts_of(const std::vector<const Backup*>& backups) {
+template <typename AnyBackup>
+std::vector<RetentionFacts> facts_of(const std::vector<const AnyBackup*>& backups) {
   std::vector<RetentionFacts> facts;
-  for (const Backup* backup : backups) facts.push_back(facts_of(*backup));
+  for (const AnyBackup* backup : backups) facts.push_back(facts_of(*backup));
   return facts;
 }
 
@@ -83,8 +104,8 @@ std::vector<std::string> ids_with(const std::vector<RetentionDecision>& decision
   return ids;
 }
 
-// What should have gone a day ago and could have.
-std::vector<std::string> overdue_ids(ObjectStore* store, const std::vector<const Backup*>& group,
+// What should have gone a day ago.
+std::vector<std::string> overdue_ids(const std::vector<RetentionFacts>& facts,
                                      const RetentionPolicy& policy, UtcTime now) {
   // A day of grace: what the nightly run is to remove today is not overdue yet.
   RetentionPolicy graceful = policy;
@@ -93,8 +114,13 @@ std::vector<std::string> overdue_ids(ObjectStore* store, const std::vector<const
     return std::chrono::year_month_day(std::chrono::floor<std::chrono::days>(time)).month();
   };
   if (month_of(now) != month_of(now - std::chrono::days(1))) graceful.months += 1;
-  std::vector<std::string> ids =
-      ids_with(decide_retention(facts_of(group), graceful, now), RetentionAction::remove);
+  if (graceful.count_max > 0) graceful.count_max += 1;
+  return ids_with(decide_retention(facts, graceful, now), RetentionAction::remove);
+}
+
+// Of these, what the store could have let go.
+std::vector<std::string> unlocked(ObjectStore* store, const std::vector<const Backup*>& group,
+                                  const std::vector<std::string>& ids, UtcTime now) {
   if (store == nullptr || ids.empty()) return ids;
   std::vector<std::string> removable;
   for (const Backup* backup : group) {
@@ -105,19 +131,17 @@ std::vector<std::string> overdue_ids(ObjectStore* store, const std::vector<const
   return removable;
 }
 
-// The policy on one database in one store.
-void check_database(const StoreInventory& store, const std::string& database,
-                    const std::vector<const Backup*>& group, const RetentionPolicy& policy,
-                    UtcTime now, std::vector<PolicyProblem>& problems) {
+// The policy on one database's backups of one kind in one place.
+void check_group(const std::string& where, const std::vector<RetentionFacts>& facts,
+                 const std::vector<std::string>& overdue, const RetentionPolicy& policy,
+                 UtcTime now, std::vector<PolicyProblem>& problems) {
   using std::chrono::days;
-  std::string where = fmt::format("{}, database {}", store.name, printable(database));
-  std::vector<std::string> overdue = overdue_ids(store.store, group, policy, now);
   if (!overdue.empty())
     problems.push_back({where, fmt::format("{} beyond retention: {} (holdfast prune)",
                                            plural(overdue.size(), "backup"), some_of(overdue))});
   std::set<std::chrono::sys_days> dates;
   std::chrono::sys_days first = std::chrono::floor<days>(now);
-  for (const RetentionFacts& backup : facts_of(group)) {
+  for (const RetentionFacts& backup : facts) {
     if (backup.created_at > now) continue;
     auto date = std::chrono::floor<days>(backup.created_at);
     first = std::min(first, date);
@@ -169,7 +193,24 @@ PrunePlan plan_prune(ObjectStore& store, const std::vector<Backup>& backups,
   return plan;
 }
 
+PrunePlan plan_branch_prune(const std::vector<BranchBackup>& backups, const RetentionPolicy& policy,
+                            UtcTime now) {
+  PrunePlan plan;
+  for (const auto& [database, branches] : group(backups)) {
+    std::vector<RetentionFacts> facts = facts_of(branches);
+    if (newest_is_unproven(facts, now)) plan.blocked.push_back(database);
+    for (RetentionDecision& decision : decide_retention(facts, policy, now))
+      plan.entries.push_back({std::move(decision), database, 0});
+  }
+  return plan;
+}
+
 void apply_prune(ObjectStore& store, PrunePlan& plan, const std::string& machine, const Run& run) {
+  apply_prune(
+      plan, [&](const std::string& id) { return remove_backup(store, id, machine); }, run);
+}
+
+void apply_prune(PrunePlan& plan, const RemoveBackup& remove, const Run& run) {
   auto not_yet = [](RetentionDecision& decision, std::string reason) {
     decision.action = RetentionAction::not_yet;
     decision.reason = std::move(reason);
@@ -185,7 +226,7 @@ void apply_prune(ObjectStore& store, PrunePlan& plan, const std::string& machine
     try {
       run.check_stop();
       // Somebody may have held it since the plan was made.
-      std::optional<Hold> hold = remove_backup(store, decision.id, machine);
+      std::optional<Hold> hold = remove(decision.id);
       if (!hold) continue;
       decision.action = RetentionAction::keep;
       decision.reason = "held: " + hold->text();
@@ -206,9 +247,12 @@ std::vector<PolicyProblem> check_policy(const std::vector<StoreInventory>& store
     if (!store.unreadable.empty())
       problems.push_back({store.name, "could not be looked at: " + store.unreadable});
     for (const auto& [database, group] : group(store.backups)) {
-      check_database(store, database, group, policy, now, problems);
+      std::vector<RetentionFacts> facts = facts_of(group);
+      check_group(fmt::format("{}, database {}", store.name, printable(database)), facts,
+                  unlocked(store.store, group, overdue_ids(facts, policy, now), now), policy, now,
+                  problems);
       for (const std::string& id :
-           ids_with(decide_retention(facts_of(group), policy, now), RetentionAction::keep))
+           ids_with(decide_retention(facts, policy, now), RetentionAction::keep))
         kept[database].insert(id);
     }
   }
@@ -226,6 +270,18 @@ std::vector<PolicyProblem> check_policy(const std::vector<StoreInventory>& store
              fmt::format("lacks {} that another store holds: {} (holdfast copy ID --to {})",
                          plural(missing.size(), "backup"), some_of(missing), store.name)});
     }
+  return problems;
+}
+
+std::vector<PolicyProblem> check_branch_policy(const std::string& where,
+                                               const std::vector<BranchBackup>& backups,
+                                               const RetentionPolicy& policy, UtcTime now) {
+  std::vector<PolicyProblem> problems;
+  for (const auto& [database, branches] : group(backups)) {
+    std::vector<RetentionFacts> facts = facts_of(branches);
+    check_group(fmt::format("{}, database {}", where, printable(database)), facts,
+                overdue_ids(facts, policy, now), policy, now, problems);
+  }
   return problems;
 }
 

@@ -37,11 +37,19 @@ struct PrunePlan {
 PrunePlan plan_prune(ObjectStore& store, const std::vector<Backup>& backups,
                      const RetentionPolicy& policy, UtcTime now);
 
+// The same over branch backups (as list_branch_backups gives them, each once, however many stores
+// know it). No store is asked for locks: what is locked there is a record.
+PrunePlan plan_branch_prune(const std::vector<BranchBackup>& backups, const RetentionPolicy& policy,
+                            UtcTime now);
+
 // Removes what the plan says, the oldest first. Only with the run lock held. Never throws an Error:
 // afterwards the plan says what became of each backup, so that whatever goes is always reported.
 // One that was held meanwhile stays. Where the store denies a removal the others are still tried;
 // any other failure ends it. Either is the plan's `failure`, and what was not removed is "not yet".
 void apply_prune(ObjectStore& store, PrunePlan& plan, const std::string& machine, const Run& run);
+// With a removal of one's own, which returns the hold that it met, or throws.
+using RemoveBackup = std::function<std::optional<Hold>(const std::string& id)>;
+void apply_prune(PrunePlan& plan, const RemoveBackup& remove, const Run& run);
 
 // What is wrong with a store by the policy, as the original procedure checked it every night.
 struct PolicyProblem {
@@ -65,5 +73,10 @@ struct StoreInventory {
 // - every store holds what another store keeps by a rule.
 std::vector<PolicyProblem> check_policy(const std::vector<StoreInventory>& stores,
                                         const RetentionPolicy& policy, UtcTime now);
+
+// The same of branch backups, each once. `where`: "branches".
+std::vector<PolicyProblem> check_branch_policy(const std::string& where,
+                                               const std::vector<BranchBackup>& backups,
+                                               const RetentionPolicy& policy, UtcTime now);
 
 }  // namespace holdfast

@@ -113,6 +113,25 @@ std::string reason_to_remove(const RetentionFacts& backup, const RetentionPolicy
   return reason + fmt::format(", and another stands for {}", text_of(month_of(backup.created_at)));
 }
 
+// Takes from what is kept until the plan has room for the rest, the oldest first; never what one of
+// the other rules keeps as well.
+void make_room(const std::vector<RetentionFacts>& backups, const Roles& roles,
+               const RetentionPolicy& policy, UtcTime now,
+               std::vector<RetentionDecision>& decisions) {
+  auto count = std::count_if(decisions.begin(), decisions.end(), [](const RetentionDecision& one) {
+    return one.action != RetentionAction::remove;
+  });
+  for (size_t i = backups.size(); i-- > 0 && count > policy.count_max;) {
+    const RetentionFacts& backup = backups[i];
+    if (decisions[i].action != RetentionAction::keep || backup.held || backup.created_at > now ||
+        roles.is_last_proven(backup) || roles.is_of_the_minimum(backup))
+      continue;
+    decisions[i] = {backup.id, RetentionAction::remove,
+                    fmt::format("there is room for {} only", policy.count_max)};
+    --count;
+  }
+}
+
 }  // namespace
 
 std::vector<RetentionDecision> decide_retention(std::vector<RetentionFacts> backups,
@@ -141,6 +160,7 @@ std::vector<RetentionDecision> decide_retention(std::vector<RetentionFacts> back
       decisions.push_back(
           {backup.id, RetentionAction::remove, reason_to_remove(backup, policy, now)});
   }
+  if (policy.count_max > 0 && newest_is_proven) make_room(backups, roles, policy, now, decisions);
   return decisions;
 }
 

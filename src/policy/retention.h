@@ -32,6 +32,7 @@ struct RetentionPolicy {
   int days = 30;
   int months = 12;
   int dailies_min = 7;
+  int count_max = 0;  // 0: as many as the rules keep
 };
 
 // What counts of one backup of one database in one store.

@@ -177,6 +177,23 @@ std::chrono::year_month month(UtcTime time) {
   return date.year() / date.month();
 }
 
+TEST(Retention, RoomForFewKeepsTheNewestAndTheMinimum) {
+  UtcTime now = parse_rfc3339("2026-11-23T02:10:00.000Z");
+  RetentionPolicy policy;
+  policy.count_max = 9;
+  Backups backups = nights("2025-01-01", "2026-11-23");
+  auto decisions = by_id(decide_retention(backups, policy, now));
+  EXPECT_EQ(kept(backups, policy, now).size(), 9u);
+  EXPECT_EQ(decisions["2026-11-15"].action, RetentionAction::keep);
+  EXPECT_EQ(decisions["2026-11-14"].reason, "there is room for 9 only");
+  EXPECT_EQ(decisions["2026-10-01"].action, RetentionAction::remove);
+  policy.count_max = 2;  // the minimum of seven days is promised all the same
+  EXPECT_EQ(kept(backups, policy, now).size(), 7u);
+  backups.back().proven = false;  // and nothing goes while the newest is not proven
+  policy.count_max = 9;
+  EXPECT_EQ(kept(backups, policy, now).size(), kept(backups, kDefault, now).size());
+}
+
 // What must hold of any decision, said independently of how it is made.
 void check_promises(const Backups& backups, const RetentionPolicy& policy, UtcTime now) {
   auto decisions = by_id(decide_retention(backups, policy, now));
@@ -215,6 +232,31 @@ TEST(RetentionProperty, KeepsWhatIsPromised) {
     Backups backups = any_history(parse_rfc3339("2023-11-01T01:30:00.000Z"));
     check_promises(backups, any_policy(),
                    newest(backups) + hours(*rc::gen::inRange(-24 * 40, 24 * 400)));
+  }));
+}
+
+// However little room there is: what others hold, the last proven one and the minimum stay; and
+// with room for all, it is as if there were no limit.
+TEST(RetentionProperty, RoomTakesOnlyFromDailiesAndMonthlies) {
+  EXPECT_TRUE(rc::check("room", [] {
+    Backups backups = any_history(parse_rfc3339("2023-11-01T01:30:00.000Z"));
+    RetentionPolicy policy = any_policy();
+    UtcTime now = newest(backups) + hours(*rc::gen::inRange(0, 24 * 100));
+    std::set<std::string> unlimited = kept(backups, policy, now);
+    policy.count_max = *rc::gen::inRange(1, 40);
+    std::set<std::string> limited = kept(backups, policy, now);
+    RC_ASSERT(std::includes(unlimited.begin(), unlimited.end(), limited.begin(), limited.end()));
+    if (unlimited.size() <= static_cast<size_t>(policy.count_max)) RC_ASSERT(limited == unlimited);
+    for (const RetentionFacts& backup : backups)
+      if (backup.held || backup.created_at > now ||
+          (backup.locked_until && *backup.locked_until > now))
+        RC_ASSERT(limited.count(backup.id) > 0);
+    if (const RetentionFacts* last = last_proven(backups, now))
+      RC_ASSERT(limited.count(last->id) > 0);
+    RetentionPolicy least = policy;  // what the minimum alone keeps
+    least.days = 1, least.months = 0, least.count_max = 1;
+    for (const RetentionDecision& decision : decide_retention(backups, least, now))
+      if (decision.reason.starts_with("minimum")) RC_ASSERT(limited.count(decision.id) > 0);
   }));
 }
 
