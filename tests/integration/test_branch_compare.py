@@ -5,21 +5,22 @@ moment also while others write; and the branches and computes of the look are go
 """
 
 import json
+import signal
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import harness  # noqa: E402
-from engine import EngineServer  # noqa: E402
+from engine import EngineServer, pause  # noqa: E402
 
+INTERRUPTIONS = 3
 BIG_ROWS = 300_000  # some 40 MB: several pieces of the plan
 LEDGERS = ("aa_ledger", "zz_ledger")
 DATABASES = ("sink", "care", "busy")
 
 engine = source = None
 key_file = None
-passwords = {}
 
 
 def setUpModule():
@@ -40,7 +41,7 @@ def setUpModule():
                 "CREATE TABLE visits (id int); CREATE SCHEMA \"Odd one\";"
                 "CREATE TABLE \"Odd one\".\"Bills\" (id int); INSERT INTO \"Odd one\".\"Bills\" VALUES (1);"
                 "CREATE VIEW seen AS SELECT * FROM visits", db="care")
-    passwords["reader"] = source.create_role("reader")
+    source.create_role("reader")
     source.psql("GRANT SELECT ON clients TO reader", db="care")
     try:
         engine = EngineServer(source, settings={"databases": list(DATABASES), "roles": ["postgres", "reader"]})
@@ -58,9 +59,16 @@ def tearDownModule():
         source.close()
 
 
-def branch(*args, env=None, **more):
-    api = {"NEON_API_HOST": f"http://127.0.0.1:{engine.port}/api/v2", "NEON_API_KEY_FILE": key_file}
-    return harness.holdfast("branch", *args, env={**api, **(env or {})}, timeout=300, **more)
+def api_env() -> dict:
+    return {"NEON_API_HOST": f"http://127.0.0.1:{engine.port}/api/v2", "NEON_API_KEY_FILE": key_file}
+
+
+def branch(*args, **more):
+    return harness.holdfast("branch", *args, env=api_env(), timeout=300, **more)
+
+
+def scratch_branches() -> list[str]:
+    return [b["name"] for b in engine.api.branches().values() if b["name"].startswith("compare-")]
 
 
 def compared(*args, database="care", role="postgres") -> dict:
@@ -78,8 +86,7 @@ class Base(unittest.TestCase):
         self.addCleanup(branch, "delete", name)
 
     def tearDown(self):
-        self.assertEqual([], [b["name"] for b in engine.api.branches().values()
-                              if b["name"].startswith("compare-")])
+        self.assertEqual([], scratch_branches())
 
 
 class Sums(Base):
@@ -205,6 +212,20 @@ class Looks(Base):
         for name, state in (("none", []), ("asleep", ["idle"]), ("awake", ["active"])):
             self.assertTrue(compared(name)["all_equal"], name)
             self.assertEqual(state, self.endpoints(name))
+
+    def test_interrupted_it_leaves_everything_as_it_was(self):
+        self.make("woken")
+        branch("suspend", "woken")
+        for _ in range(INTERRUPTIONS):
+            running = harness.spawn_holdfast("branch", "compare", "woken", "--database", "sink", "--role", "postgres",
+                                             env=api_env())
+            harness.wait_until(lambda: self.endpoints("woken") == ["active"], 60, "the compute to be woken")
+            pause(0, 3)
+            ended = running.stop(signal.SIGINT)
+            self.assertIn(ended.code, (0, 130), ended)
+            self.assertNotIn("left ", ended.err)
+            self.assertEqual([], scratch_branches(), ended)
+            self.assertEqual(["idle"], self.endpoints("woken"), ended)
 
     def test_both_sides_are_of_one_moment_while_others_write(self):
         with harness.Writers(source, "busy", connections=2, tables=LEDGERS) as at_source:

@@ -66,8 +66,8 @@ def tearDownModule():
         source.close()
 
 
-def branch(*args, env=None, **more):
-    return harness.holdfast("branch", *args, env={**api_env(), **(env or {})}, timeout=300, **more)
+def branch(*args, **more):
+    return harness.holdfast("branch", *args, env=api_env(), timeout=300, **more)
 
 
 def api_env() -> dict:
