@@ -75,6 +75,59 @@ void show_plan(Output& output, const RestoreOrder& order) {
                           printable(*order.request.preserve_under_name), target));
 }
 
+// What was done on a branch since it was made, over all its databases: rows and definitions, held
+// against a scratch branch of its very point. Nothing: it was only looked at.
+std::string changes_since_made(BranchContext& context, const neon::Branch& branch,
+                               const std::string& scratch_parent) {
+  const Run& run = context.command.run;
+  ScratchBranch as_made(context.client, "check", {scratch_parent, std::nullopt, branch.parent_lsn},
+                        run);
+  std::string changes;
+  for (const neon::Database& database : context.client.databases(branch.id)) {
+    LoginChoice login = login_choice(context.config);
+    login.database = database.name;
+    BranchComparison rows = [&] {
+      ComputeAccess now(context.client, branch, login, run);
+      ComputeAccess then(context.client, as_made.branch(), login, run);
+      return compare_branches({branch.name, now.conninfo()}, {"as made", then.conninfo()}, {}, run);
+    }();
+    size_t different = rows.tables.size() - rows.equal();
+    std::string what = different == 0 ? "" : plural(different, "table");
+    if (!context.client.compare_schema(branch.id, as_made.branch().id, database.name).empty())
+      what += what.empty() ? "definitions" : " and definitions";
+    if (!what.empty())
+      changes += fmt::format("{}{} of {}", changes.empty() ? "" : ", ", what,
+                             printable(database.name, 60));
+  }
+  as_made.remove();
+  return changes;
+}
+
+// An engine puts its source to points of the source's own history only. A branch that was made at
+// one and only looked at since is that point; one that was written to is not, and must not be
+// taken for it.
+void go_by_point(BranchContext& context, RestoreOrder& order) {
+  const neon::Branch& source = order.source;
+  bool by_itself = order.request.source_lsn || order.request.source_timestamp;
+  if (by_itself || !source.parent_id || !source.parent_lsn || !context.client.history()) return;
+  if (!context.client.endpoints_of(source.id).empty()) {
+    context.command.run.log.info(
+        fmt::format("looking whether {} was written to", printable(source.name, 80)));
+    std::string changes = changes_since_made(context, source, *source.parent_id);
+    if (!changes.empty())
+      throw Error(
+          ErrorCode::unsupported,
+          fmt::format("{} was written to after it was made ({}), and an engine can put its "
+                      "source to points of the source's own history only",
+                      printable(source.name, 80), changes),
+          fmt::format("what it was made of: holdfast branch restore {} --from {} --lsn {}; "
+                      "what was written to it: by a dump of it (holdfast branch url)",
+                      printable(order.target.name, 80), *source.parent_id, *source.parent_lsn));
+  }
+  order.request.source_branch_id = *source.parent_id;
+  order.request.source_lsn = source.parent_lsn;
+}
+
 // `command`: for the refusal over the default branch.
 int carry_out(BranchContext& context, RestoreOrder order, const std::string& command) {
   Output& output = context.command.output;
@@ -86,6 +139,7 @@ int carry_out(BranchContext& context, RestoreOrder order, const std::string& com
   if (!dry_run && order.target.is_default)
     demand_confirmation(context.config, order.target,
                         "the default branch: its live data would be replaced", command);
+  go_by_point(context, order);
   std::optional<BranchComparison> comparison;
   if (context.config.flag("branch_compare")) {
     comparison = compare_with_now(context, order.source);
