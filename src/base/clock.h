@@ -2,6 +2,7 @@
 // Wall time is UTC with millisecond resolution; every written time is RFC 3339 in UTC.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -24,18 +25,18 @@ class SystemClock final : public Clock {
   double monotonic_seconds() const override;
 };
 
-// A clock that stands still until it is told to move.
+// A clock that stands still until it is told to move. Any thread may ask it; one moves it.
 class ManualClock final : public Clock {
  public:
   explicit ManualClock(UtcTime now) : now_(now) {}
   UtcTime now() const override { return now_; }
   double monotonic_seconds() const override {
-    return std::chrono::duration<double>(now_.time_since_epoch()).count();
+    return std::chrono::duration<double>(now().time_since_epoch()).count();
   }
-  void advance(std::chrono::milliseconds by) { now_ += by; }
+  void advance(std::chrono::milliseconds by) { now_ = now() + by; }
 
  private:
-  UtcTime now_;
+  std::atomic<UtcTime> now_;
 };
 
 // `2026-11-10T14:30:00.123Z`

@@ -340,7 +340,7 @@ void check_seal_record(const Manifest& m) {
 
 void check_heads(const Manifest& m) {
   std::optional<BackupId> id = parse_backup_id(m.id);
-  if (!id || id->is_branch) fail(fmt::format("field id: '{}' is no dump's id", printable(m.id)));
+  if (!id || id->is_branch) fail(fmt::format("field id: '{}' is no backup's id", printable(m.id)));
   if (id->database != m.database)
     fail(fmt::format("field database: '{}' is not the one of its id", printable(m.database)));
   check_object(m.archive_object, m, "archive: field object");

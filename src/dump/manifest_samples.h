@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "dump/branch_record.h"
 #include "dump/manifest.h"
 #include "dump/names.h"
 
@@ -86,6 +87,24 @@ inline void seal_sample(Manifest& m, SealMethod method) {
   seal.archive = {5000, sample_hex(64, 6)};
   seal.globals = StoredObject{600, sample_hex(64, 7)};
   m.seal = seal;
+}
+
+inline BranchBackupRecord sample_branch_record(const std::string& at,
+                                               const std::string& database = "care") {
+  BranchBackupRecord record;
+  record.created_at = parse_rfc3339(at);
+  record.id = branch_backup_id(record.created_at);
+  record.database = database;
+  record.source = "default";
+  record.host = "console.neon.tech";
+  record.project_id = "quiet-sun-12345678";
+  record.branch_id = "br-quiet-sun-00000002";
+  record.parent_id = "br-main-line-00000001";
+  record.parent_name = "main \"live\"";
+  record.lsn = "0/16B3748";
+  record.is_protected = true;
+  record.holdfast_version = "0.1.0";
+  return record;
 }
 
 }  // namespace holdfast

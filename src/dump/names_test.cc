@@ -96,5 +96,29 @@ TEST(NamesTest, SealedOnesAreCalledSo) {
     EXPECT_FALSE(id_of_content(foreign)) << foreign;
 }
 
+TEST(NamesTest, BranchBackupsAreCalledAsTheirBranches) {
+  UtcTime at = parse_rfc3339("2026-11-10T14:30:00.123Z");
+  std::string id = branch_backup_id(at);
+  EXPECT_EQ(id, "backup-2026-11-10T14-30-00-123Z");
+  ASSERT_TRUE(parse_backup_id(id));
+  EXPECT_TRUE(parse_backup_id(id)->is_branch);
+  EXPECT_EQ(parse_backup_id(id)->at, at);
+  EXPECT_EQ(manifest_name(id), id + ".branch.json");
+  EXPECT_EQ(id_of(id + ".branch.json", kBranchSuffix), id);
+  EXPECT_EQ(id_of_content(id + ".tables.json"), id);
+  EXPECT_EQ(parse_proof_name(proof_name(id, "deep", at))->id, id);
+  // Neither has what only the other one has.
+  EXPECT_FALSE(id_of(id + ".manifest.json", kManifestSuffix));
+  EXPECT_FALSE(id_of_content(id + ".dump"));
+  EXPECT_FALSE(id_of(backup_id("care", at) + ".branch.json", kBranchSuffix));
+  // A database may be called so, and its dumps are dumps.
+  std::string dump = backup_id(id, at);
+  EXPECT_FALSE(parse_backup_id(dump)->is_branch);
+  EXPECT_EQ(parse_backup_id(dump)->database, id);
+  for (const char* other : {"backup-2026-11-10T14-30-00Z", "backup-2026-11-10T14-30-00-123z",
+                            "backup-2026-13-10T14-30-00-123Z", "backup-", "backup-main"})
+    EXPECT_FALSE(parse_backup_id(other)) << other;
+}
+
 }  // namespace
 }  // namespace holdfast

@@ -40,6 +40,10 @@ class Notes final : public OperationWork {
       return std::find(log.begin(), log.end(), line) != log.end();
     })) << line;
   }
+  void hold_back() {
+    std::lock_guard lock(mutex);
+    released = false;
+  }
   void release() {
     std::lock_guard lock(mutex);
     released = true;
@@ -117,7 +121,7 @@ TEST_F(OperationsTest, WhatRanWhenTheEngineEndedRunsAgain) {
   neon::Operation waits = add("waits", {"a"});
   neon::Operation next = add("next", {"a"});
   work.wait_for("begin waits");
-  work.released = false;
+  work.hold_back();
   open(0);
   EXPECT_EQ(queue->wait({waits}, milliseconds(0))[0].status, "running");
   work.release();

@@ -332,5 +332,73 @@ TEST_F(PruneTest, EachStoreMustHoldWhatAnotherKeeps) {
     EXPECT_THAT(line, HasSubstr("beyond retention"));
 }
 
+// --- branches
+
+std::vector<BranchBackup> nightly_branches(UtcTime now, int nights, bool newest_proven = true) {
+  std::vector<BranchBackup> branches;
+  for (int age = 0; age < nights; ++age) {
+    BranchBackup backup;
+    UtcTime at = now - days(age) - hours(1);
+    backup.record = sample_branch_record(format_rfc3339(at));
+    backup.id = backup.record->id;
+    if (age > 0 || newest_proven) backup.proof = Proof{"deep", true, "PASS", at, 1};
+    branches.push_back(std::move(backup));
+  }
+  return branches;
+}
+
+TEST(BranchPrune, GoesByTheSamePolicyAndThePlansRoom) {
+  UtcTime now = parse_rfc3339("2026-11-23T12:00:00.000Z");
+  RetentionPolicy policy;
+  PrunePlan plan = plan_branch_prune(nightly_branches(now, 60), policy, now);
+  EXPECT_EQ(plan.entries.size(), 60u);
+  EXPECT_EQ(plan.count(RetentionAction::keep), 31u + 2u);  // and the first of two months
+  policy.count_max = 9;
+  plan = plan_branch_prune(nightly_branches(now, 60), policy, now);
+  EXPECT_EQ(plan.count(RetentionAction::keep), 9u);
+  EXPECT_EQ(plan.entries.front().decision.action, RetentionAction::keep);
+  EXPECT_EQ(plan.entries[8].decision.action, RetentionAction::keep);
+  plan = plan_branch_prune(nightly_branches(now, 60, /*newest_proven=*/false), policy, now);
+  EXPECT_EQ(plan.count(RetentionAction::remove), 0u);
+  EXPECT_THAT(plan.blocked, ElementsAre("care"));
+}
+
+TEST(BranchPrune, WhatCannotBeRemovedIsNotYetAndSaid) {
+  UtcTime now = parse_rfc3339("2026-11-23T12:00:00.000Z");
+  PrunePlan plan = plan_branch_prune(nightly_branches(now, 40), {}, now);
+  ManualClock clock(now);
+  NullLog log;
+  NullProgress progress;
+  holdfast::Run run{clock, log, progress, {}};
+  Ids tried;
+  apply_prune(
+      plan,
+      [&](const std::string& id) -> std::optional<Hold> {
+        tried.push_back(id);
+        if (tried.size() == 1) throw Error(ErrorCode::denied, "it was renamed");
+        if (tried.size() == 2) return Hold{"audit", "", now};
+        return std::nullopt;
+      },
+      run);
+  EXPECT_GT(tried.size(), 3u) << "one that is denied does not keep the others";
+  EXPECT_LT(tried[0], tried[1]) << "the oldest first";
+  EXPECT_EQ(plan.count(RetentionAction::not_yet), 1u);
+  ASSERT_TRUE(plan.failure);
+  EXPECT_THAT(plan.failure->what(), HasSubstr("renamed"));
+}
+
+TEST(BranchPolicy, SeesWhatIsOverdueAndWhatIsMissing) {
+  UtcTime now = parse_rfc3339("2026-11-23T12:00:00.000Z");
+  EXPECT_THAT(check_branch_policy("branches", nightly_branches(now, 31), {}, now), IsEmpty());
+  auto overdue = check_branch_policy("branches", nightly_branches(now, 60), {}, now);
+  ASSERT_EQ(overdue.size(), 1u);
+  EXPECT_THAT(overdue[0].what, HasSubstr("beyond retention"));
+  std::vector<BranchBackup> few = nightly_branches(now, 31);
+  few.erase(few.begin() + 1, few.begin() + 28);
+  auto missing = check_branch_policy("branches", few, {}, now);
+  ASSERT_EQ(missing.size(), 1u);
+  EXPECT_THAT(missing[0].what, HasSubstr("of only 4 days"));
+}
+
 }  // namespace
 }  // namespace holdfast
