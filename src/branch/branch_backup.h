@@ -38,7 +38,7 @@ std::vector<BranchBackupRecord> unrecorded_branch_backups(neon::Client& client,
 
 // Deletes the branch of a backup; harmless when it is gone already. Throws Error(denied) if it is
 // not, or no longer, one that only this backup uses: renamed, made the default one, somebody
-// else's, or in another project than the configured one.
+// else's, the parent of others, or in another project than the configured one.
 void delete_branch_backup(neon::Client& client, const BranchBackupRecord& record);
 
 struct BranchVerifyOptions {

@@ -165,11 +165,13 @@ ComputeAccess::~ComputeAccess() {
 }
 
 void ComputeAccess::close() {
-  std::string id = std::exchange(endpoint_id_, {});
-  if (id.empty() || before_ == Before::running) return;
+  if (endpoint_id_.empty() || before_ == Before::running) return;
   neon::Client::ToTheEnd guard(client_);
-  if (before_ == Before::none) return client_.delete_endpoint(id);
-  client_.finish(client_.suspend_endpoint(id));
+  if (before_ == Before::none)
+    client_.delete_endpoint(endpoint_id_);
+  else
+    client_.finish(client_.suspend_endpoint(endpoint_id_));
+  endpoint_id_.clear();
 }
 
 ScratchBranch::ScratchBranch(neon::Client& client, const std::string& purpose, const Point& point,

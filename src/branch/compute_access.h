@@ -55,7 +55,7 @@ class ComputeAccess {
 
   const Conninfo& conninfo() const { return conninfo_; }
   const neon::Branch& branch() const { return branch_; }
-  // The compute becomes what it was before. Throws Error. Nothing the second time.
+  // The compute becomes what it was before. Throws Error: it may be tried again. Nothing once done.
   void close();
 
  private:

@@ -40,6 +40,12 @@ void write_everywhere(const std::vector<OpenStore>& stores, const LocatedBranch&
   }
 }
 
+// Of any store, whether it shows a record or not: one that cannot be listed may hold the backup.
+// Throws Error then, where the reading of one object would only not find it.
+std::optional<Hold> hold_in(ObjectStore& store, const std::string& id) {
+  return store.list(hold_name(id)).empty() ? std::nullopt : read_hold(store, id);
+}
+
 }  // namespace
 
 BranchBackup LocatedBranch::backup() const {
@@ -205,8 +211,8 @@ std::optional<Hold> remove_branch_backup(neon::Client& client, const std::vector
   // tells of.
   std::optional<Hold> held_elsewhere;
   auto delete_branch = [&] {
-    for (const BranchCopy& copy : located.copies)
-      if (!held_elsewhere) held_elsewhere = read_hold(*stores[copy.store].store, located.id);
+    for (const OpenStore& store : stores)
+      if (!held_elsewhere) held_elsewhere = hold_in(*store.store, located.id);
     if (held_elsewhere) throw Error(ErrorCode::busy, "held");
     if (backup.record) delete_branch_backup(client, *backup.record);
   };

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "cli/api.h"
 #include "cli/branch_actions.h"
 #include "cli/branch_backups.h"
+#include "dump/names.h"
 #include "pg/client_tools.h"
 #include "pg/connection.h"
 
@@ -78,9 +81,11 @@ class BranchDoctor {
     add(FindingLevel::ok, "history", text);
   }
 
-  // How many branches retention keeps once it is full, the next one included.
-  int64_t branches_needed() const {
-    return config_.number("retention_days") + 1 + config_.number("retention_months") + 1;
+  // How many backups retention keeps once it is full, the next one included.
+  int64_t backups_kept() const {
+    int64_t kept = config_.number("retention_days") + 1 + config_.number("retention_months") + 1;
+    int64_t most = config_.number("branch_backups_max");
+    return most > 0 ? std::min(most + 1, kept) : kept;
   }
 
   void look_at_plan() {
@@ -94,11 +99,13 @@ class BranchDoctor {
     if (room.count >= room.limit)
       return add(FindingLevel::failure, "plan", text + ": the next backup finds no room",
                  "delete branches that are no longer needed, or raise the plan");
-    if (int64_t most = config_.number("branch_backups_max");
-        (most > 0 ? std::min(most, branches_needed()) : branches_needed()) >= room.limit)
+    auto ours = static_cast<int64_t>(api_->client().branch_count(std::string(kBranchIdBeginning)));
+    int64_t others = std::max<int64_t>(0, room.count - ours);
+    if (backups_kept() + others > room.limit)
       return add(FindingLevel::note, "plan",
-                 fmt::format("{}; retention would keep up to {}, so the oldest go earlier", text,
-                             branches_needed()),
+                 fmt::format("{}; {} backups beside {} others would not fit, so the oldest go "
+                             "earlier",
+                             text, backups_kept(), others),
                  "dumps keep what branches cannot; or raise the plan");
     add(FindingLevel::ok, "plan", text);
   }

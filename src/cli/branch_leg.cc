@@ -90,9 +90,12 @@ void BranchLeg::adopt_unrecorded() {
 void BranchLeg::check_room() {
   BranchRoom room = branch_room(api_->client());
   if (room.limit <= 0 || room.count < room.limit) return;
-  prune();  // what retention would let go later goes now
-  room = branch_room(api_->client());
-  if (room.count < room.limit) return;
+  if (!config_.flag("no_prune")) {  // what retention would let go later goes now
+    if (std::optional<Error> failure = prune())
+      run_.log.warning(fmt::format("retention of branches failed: {}", failure->what()));
+    room = branch_room(api_->client());
+    if (room.count < room.limit) return;
+  }
   throw Error(ErrorCode::unsupported,
               fmt::format("the plan{} allows {} branches, and there are {}",
                           room.plan.empty() ? "" : " (" + printable(room.plan, 40) + ")",
@@ -158,7 +161,11 @@ void BranchLeg::prove_and_prune() {
                       outcome_.branch->host));
       return;
     }
-    outcome_.error = prune();
+    if (std::optional<Error> failure = prune())
+      outcome_.error = Error(
+          ErrorCode::partial,
+          fmt::format("the backup is safe, but retention of branches failed: {}", failure->what()),
+          failure->hint().empty() ? "holdfast prune takes it up again" : failure->hint());
   });
   access_.reset();
 }
@@ -188,12 +195,8 @@ std::optional<Error> BranchLeg::prune() {
     lines_.push_back(
         fmt::format("removed branch {}: {}", entry.decision.id, entry.decision.reason));
   }
-  if (!plan.failure) return std::nullopt;
-  if (plan.failure->code() == ErrorCode::cancelled) throw Error(*plan.failure);
-  return Error(
-      ErrorCode::partial,
-      fmt::format("the backup is safe, but retention of branches failed: {}", plan.failure->what()),
-      plan.failure->hint().empty() ? "holdfast prune takes it up again" : plan.failure->hint());
+  if (plan.failure && plan.failure->code() == ErrorCode::cancelled) throw Error(*plan.failure);
+  return plan.failure;
 }
 
 }  // namespace holdfast

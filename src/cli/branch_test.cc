@@ -297,7 +297,8 @@ TEST_F(BranchTest, Documents) {
   Json list = Json::parse(branch_list_document("p", "127.0.0.1:8474", {view}));
   EXPECT_EQ(list["project"], "p");
   EXPECT_EQ(list["branches"][0]["endpoint"]["host"], "127.0.0.1:15500");
-  Json one = Json::parse(branch_restored_document(view, "care_old"));
+  Json one =
+      Json::parse(branch_restored_document(view, view.branch, "care_old", 1.5, std::nullopt));
   EXPECT_EQ(one["kept_as"], "care_old");
   EXPECT_EQ(one["branch"]["parent"], "main");
   EXPECT_EQ(one["branch"]["parent_lsn"], "0/9");

@@ -133,9 +133,9 @@ TEST(Documents, AListWithADamagedBackup) {
   Backup bad;
   bad.id = "care_2026-11-22T02-00-00-000Z";
   bad.damage = "its bytes do not match";
-  Json backups =
-      Json::parse(list_document({{{"local", "/backups", good}, {"s3", "s3://b/backups", good}},
-                                 {{"local", "/backups", bad}}}))["backups"];
+  Json backups = Json::parse(list_document(
+      {{{"local", "/backups", good}, {"s3", "s3://b/backups", good}}, {{"local", "/backups", bad}}},
+      {}))["backups"];
   ASSERT_EQ(backups.size(), 2u);
   EXPECT_EQ(backups[0]["kind"], "dump");
   EXPECT_EQ(backups[0]["database"], "care");

@@ -123,8 +123,9 @@ void make_room(const std::vector<RetentionFacts>& backups, const Roles& roles,
   });
   for (size_t i = backups.size(); i-- > 0 && count > policy.count_max;) {
     const RetentionFacts& backup = backups[i];
-    if (decisions[i].action != RetentionAction::keep || backup.held || backup.created_at > now ||
-        roles.is_last_proven(backup) || roles.is_of_the_minimum(backup))
+    bool locked = backup.locked_until && *backup.locked_until > now;
+    if (decisions[i].action != RetentionAction::keep || backup.held || locked ||
+        backup.created_at > now || roles.is_last_proven(backup) || roles.is_of_the_minimum(backup))
       continue;
     decisions[i] = {backup.id, RetentionAction::remove,
                     fmt::format("there is room for {} only", policy.count_max)};
