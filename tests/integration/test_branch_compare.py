@@ -16,7 +16,8 @@ from engine import EngineServer, pause  # noqa: E402
 
 INTERRUPTIONS = 3
 BIG_ROWS = 300_000  # some 40 MB: several pieces of the plan
-LEDGERS = ("aa_ledger", "zz_ledger")
+LEDGERS = tuple(f"ledger_{n}" for n in range(8))  # written to alike by every transaction
+ROUNDS = 4
 DATABASES = ("sink", "care", "busy")
 
 engine = source = None
@@ -63,8 +64,8 @@ def api_env() -> dict:
     return {"NEON_API_HOST": f"http://127.0.0.1:{engine.port}/api/v2", "NEON_API_KEY_FILE": key_file}
 
 
-def branch(*args, **more):
-    return harness.holdfast("branch", *args, env=api_env(), timeout=300, **more)
+def branch(*args, env=None, **more):
+    return harness.holdfast("branch", *args, env={**api_env(), **(env or {})}, timeout=300, **more)
 
 
 def scratch_branches() -> list[str]:
@@ -93,7 +94,8 @@ class Sums(Base):
     def test_every_table_has_the_checksum_of_a_dump(self):
         folder = harness.temp_dir()
         made = harness.holdfast("backup", "--type", "dump", "--dir", folder, "--jobs", "3", "--json", timeout=300,
-                                env={"DATABASE_URL": source.url("sink")}).json()["results"][0]
+                                env={"DATABASE_URL": source.url("sink"), "HOLDFAST_PG_BINDIR": source.bindir}
+                                ).json()["results"][0]
         manifest = json.loads((folder / f"{made['id']}.manifest.json").read_text())
         dumped = {t["name"]: (t["rows"], t["checksum"]) for t in manifest["tables"]}
         self.assertGreater(len(dumped), 60)
@@ -228,22 +230,24 @@ class Looks(Base):
             self.assertEqual(["idle"], self.endpoints("woken"), ended)
 
     def test_both_sides_are_of_one_moment_while_others_write(self):
-        with harness.Writers(source, "busy", connections=2, tables=LEDGERS) as at_source:
+        """As many connections as ledgers: if each saw a moment of its own, the ledgers would differ."""
+        with harness.Writers(source, "busy", connections=4, tables=LEDGERS) as at_source:
             at_source.wait_for(50)
             self.make("busy")
             there = engine.connect("busy", dbname="busy")
-            with harness.Writers(there, "busy", connections=2, tables=LEDGERS) as at_branch:
+            with harness.Writers(there, "busy", connections=4, tables=LEDGERS) as at_branch:
                 at_branch.wait_for(50)
-                for _ in range(3):
+                for _ in range(ROUNDS):
                     before = at_source.transactions, at_branch.transactions
-                    tables = tables_of(compared("busy", database="busy"))
+                    tables = tables_of(branch("compare", "busy", "--database", "busy", "--role", "postgres", "--json",
+                                              env={"HOLDFAST_JOBS": len(LEDGERS)}).json()["comparison"])
                     self.assertGreater(at_source.transactions, before[0])
                     self.assertGreater(at_branch.transactions, before[1])
                     for side in ("branch", "other"):
-                        first, last = (tables[f"public.{name}"][side] for name in LEDGERS)
-                        self.assertGreater(first["rows"], 0)
-                        self.assertEqual(first, last, side)
-                    self.assertEqual("different", tables["public.aa_ledger"]["state"])
+                        sums = [tables[f"public.{name}"][side] for name in LEDGERS]
+                        self.assertGreater(sums[0]["rows"], 0)
+                        self.assertEqual([sums[0]] * len(LEDGERS), sums, side)
+                    self.assertEqual("different", tables["public.ledger_0"]["state"])
                 at_branch.stop()
             at_source.stop()
 
