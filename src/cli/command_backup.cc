@@ -333,6 +333,18 @@ std::vector<LegOutcome> run_legs(CommandContext& context, const Legs& legs,
   return run_both_legs(context, stores, source);
 }
 
+// What keeps every leg from being begun.
+std::vector<LegOutcome> all_failed(const Legs& chosen, const Error& error) {
+  std::vector<LegOutcome> legs;
+  for (const auto& [kind, wanted] : {std::pair("dump", chosen.dump), {"branch", chosen.branch}}) {
+    if (!wanted) continue;
+    legs.emplace_back();
+    legs.back().kind = kind;
+    legs.back().error = error;
+  }
+  return legs;
+}
+
 // The outcome of the run: damage first; else partial if one leg is safe and another failed.
 int exit_code_of(const std::vector<LegOutcome>& legs) {
   int first = kExitDone;
@@ -357,8 +369,13 @@ int command_backup(CommandContext& context) {
   std::vector<OpenStore> stores = open_stores(config, context.run);
   std::vector<LegOutcome> legs;
   {
-    StoreLock lock(stores, config, context.run);
-    legs = run_legs(context, chosen, stores);
+    std::optional<StoreLock> lock;
+    try {
+      lock.emplace(stores, config, context.run);
+    } catch (const Error& error) {
+      legs = all_failed(chosen, error);
+    }
+    if (lock) legs = run_legs(context, chosen, stores);
   }
   if (chosen.half) {
     LegOutcome half;

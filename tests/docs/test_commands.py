@@ -177,6 +177,11 @@ class Commands(Pages):
         self.assertGreaterEqual(self.run_pages(p for p in existing_pages() if p not in MANAGED_PAGES), 15)
 
 
+class Recovery(Pages):
+    def test_pages(self):
+        self.assertGreaterEqual(self.run_pages(MANAGED_PAGES), 15)
+
+
 class Words(unittest.TestCase):
     def holdfast_lines(self):
         """(block, words) of every holdfast command in any shell block."""
