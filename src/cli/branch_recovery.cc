@@ -38,11 +38,11 @@ void require_in_window(BranchContext& context, const RestoreOrder& order) {
   for (const WindowView& window : windows)
     there += fmt::format("{}{} to {}", there.empty() ? "" : "; ", shown_time(window.from),
                          shown_time(window.to));
-  throw Error(
-      ErrorCode::invalid,
-      fmt::format("{} cannot be gone back to: it {}", shown_time(at),
-                  at > now ? "is still to come" : "lies before what is kept"),
-      windows.empty() ? "nothing is kept yet: holdfast branch window" : "what can: " + there);
+  throw Error(ErrorCode::invalid,
+              fmt::format("{} cannot be gone back to: it {}", shown_time(at),
+                          at > now ? "is still to come" : "lies before what is kept"),
+              windows.empty() ? "nothing is kept yet: holdfast branch window"
+                              : "what can (holdfast branch window): " + there);
 }
 
 std::string name_for_old_state(BranchContext& context, const neon::Branch& target) {
