@@ -18,11 +18,10 @@ import harness  # noqa: E402
 from engine import EngineServer, ManagedSource, now_on, time_text  # noqa: E402
 
 engine = source = None
-key_file = None
 
 
 def setUpModule():
-    global engine, source, key_file
+    global engine, source
     source = ManagedSource(settings={"track_commit_timestamp": "on", "max_wal_senders": 20})
     source.psql("CREATE TABLE visits (id int PRIMARY KEY)")
     try:
@@ -30,9 +29,6 @@ def setUpModule():
     except harness.Unavailable as error:
         source.close()
         raise unittest.SkipTest(str(error)) from None
-    key_file = harness.temp_dir(mode=0o700) / "key"
-    key_file.write_text(engine.key + "\n")
-    key_file.chmod(0o600)
 
 
 def tearDownModule():
@@ -41,8 +37,7 @@ def tearDownModule():
 
 
 def api_env(**more) -> dict:
-    return {"NEON_API_HOST": f"http://127.0.0.1:{engine.port}/api/v2", "NEON_API_KEY_FILE": key_file,
-            "HOLDFAST_PG_BINDIR": source.bindir, **more}
+    return engine.api_env(HOLDFAST_PG_BINDIR=source.bindir, **more)
 
 
 def branch(*args, env=None, **more):

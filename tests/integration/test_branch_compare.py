@@ -21,11 +21,10 @@ ROUNDS = 4
 DATABASES = ("sink", "care", "busy")
 
 engine = source = None
-key_file = None
 
 
 def setUpModule():
-    global engine, source, key_file
+    global engine, source
     source = harness.Server(settings={"max_wal_senders": 20})
     source.psql(harness.kitchen_sink_roles_sql())
     for name in DATABASES:
@@ -49,9 +48,6 @@ def setUpModule():
     except harness.Unavailable as error:
         source.close()
         raise unittest.SkipTest(str(error)) from None
-    key_file = harness.temp_dir(mode=0o700) / "key"
-    key_file.write_text(engine.key + "\n")
-    key_file.chmod(0o600)
 
 
 def tearDownModule():
@@ -60,12 +56,8 @@ def tearDownModule():
         source.close()
 
 
-def api_env() -> dict:
-    return {"NEON_API_HOST": f"http://127.0.0.1:{engine.port}/api/v2", "NEON_API_KEY_FILE": key_file}
-
-
 def branch(*args, env=None, **more):
-    return harness.holdfast("branch", *args, env={**api_env(), **(env or {})}, timeout=300, **more)
+    return harness.holdfast("branch", *args, env={**engine.api_env(), **(env or {})}, timeout=300, **more)
 
 
 def scratch_branches() -> list[str]:
@@ -220,7 +212,7 @@ class Looks(Base):
         branch("suspend", "woken")
         for _ in range(INTERRUPTIONS):
             running = harness.spawn_holdfast("branch", "compare", "woken", "--database", "sink", "--role", "postgres",
-                                             env=api_env())
+                                             env=engine.api_env())
             harness.wait_until(lambda: self.endpoints("woken") == ["active"], 60, "the compute to be woken")
             pause(0, 3)
             ended = running.stop(signal.SIGINT)

@@ -19,7 +19,6 @@ INTERRUPTIONS = 4
 SECOND = timedelta(seconds=1)
 
 engine = source = None
-key_file = None
 changes: dict[str, datetime] = {}  # what was done → when it was committed, by PostgreSQL's own account
 
 
@@ -33,7 +32,7 @@ def commit(sql: str) -> datetime:
 
 
 def setUpModule():
-    global engine, source, key_file
+    global engine, source
     source = harness.Server(settings={"track_commit_timestamp": "on", "max_wal_senders": 20})
     source.psql("CREATE TABLE clients (id int PRIMARY KEY, allergies text);"
                 "INSERT INTO clients SELECT g, 'none of ' || g FROM generate_series(1, 20) g;"
@@ -46,9 +45,6 @@ def setUpModule():
     except harness.Unavailable as error:
         source.close()
         raise unittest.SkipTest(str(error)) from None
-    key_file = harness.temp_dir(mode=0o700) / "key"
-    key_file.write_text(engine.key + "\n")
-    key_file.chmod(0o600)
     changes["made"] = commit("CREATE TABLE notes (id int); INSERT INTO notes VALUES (1)")
     changes["spoilt"] = commit("UPDATE clients SET allergies = NULL")
     changes["deleted"] = commit("DELETE FROM clients WHERE id = 7")
@@ -67,11 +63,7 @@ def tearDownModule():
 
 
 def branch(*args, **more):
-    return harness.holdfast("branch", *args, env=api_env(), timeout=300, **more)
-
-
-def api_env() -> dict:
-    return {"NEON_API_HOST": f"http://127.0.0.1:{engine.port}/api/v2", "NEON_API_KEY_FILE": key_file}
+    return harness.holdfast("branch", *args, env=engine.api_env(), timeout=300, **more)
 
 
 def find(table: str, where: str, *args, **more):
@@ -252,7 +244,7 @@ class Otherwise(Base):
     def test_interrupted_it_leaves_nothing(self):
         for _ in range(INTERRUPTIONS):
             running = harness.spawn_holdfast("branch", "find", "--table", "clients", "--where", "id = 7",
-                                             env=api_env())
+                                             env=engine.api_env())
             harness.wait_until(scratch_branches, 60, "a look")
             pause(0, 1.5)
             ended = running.stop(signal.SIGINT)

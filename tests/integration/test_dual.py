@@ -4,7 +4,6 @@ One story in the order of an operator's bad day, and what belongs to each step: 
 proven, held and pruned alike.
 """
 
-import json
 import sys
 import time
 import unittest
@@ -44,9 +43,6 @@ class Dual(unittest.TestCase):
         except harness.Unavailable as error:
             raise unittest.SkipTest(str(error)) from None
         cls.addClassCleanup(cls.engine.close)
-        cls.key = harness.temp_dir(mode=0o700) / "key"
-        cls.key.write_text(cls.engine.key + "\n")
-        cls.key.chmod(0o600)
 
     def setUp(self):
         self.folder = harness.temp_dir("hf-dual-") / "backups"
@@ -55,9 +51,7 @@ class Dual(unittest.TestCase):
         self.engine.drop_branches()
 
     def env(self, **more) -> dict:
-        return {"DATABASE_URL": self.source.url("care"), "BACKUP_DIR": str(self.folder),
-                "NEON_API_HOST": f"http://127.0.0.1:{self.engine.port}/api/v2", "NEON_API_KEY_FILE": str(self.key),
-                **more}
+        return self.engine.api_env(**{"DATABASE_URL": self.source.url("care"), "BACKUP_DIR": str(self.folder), **more})
 
     def run_it(self, *args, expect: int = 0, env: dict | None = None):
         return harness.holdfast(*args, env=self.env(**(env or {})), expect=expect, timeout=300)

@@ -16,10 +16,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import harness  # noqa: E402
-from dual_cloud import (LONG, PASSING, DualCloud, error_problems, sampled, side_by_side,  # noqa: E402
-                        start_server)
+from dual_cloud import (LONG, PASSING, DualCloud, FaultyRun, assert_swept, error_problems,  # noqa: E402
+                        sampled, side_by_side, start_server)
 from fake_neon import ALWAYS  # noqa: E402
-from neon_cli import openapi  # noqa: E402
 
 PER_READ = 1
 KILLS_AT_RANDOM = 30 if LONG else 10
@@ -29,23 +28,19 @@ server: harness.Server
 
 def setUpModule():
     global server
-    try:
-        openapi()
-        server = start_server()
-    except harness.Unavailable as error:
-        raise unittest.SkipTest(str(error)) from None
+    server = start_server()
 
 
 def tearDownModule():
     server.close()
 
 
-class Faulty:
+class Faulty(FaultyRun):
     """A run with one fault, and a healthy one after it."""
 
     def __init__(self, kind: str, number: int, more: dict):
-        self.what = (kind, number, more)
-        self.cloud = cloud = DualCloud(server)
+        cloud = DualCloud(server)
+        super().__init__((kind, number, more), cloud)
         met = cloud.fail(kind, first=number, **more)
         self.result = cloud.run(*BRANCH, expect=None)
         cloud.fake.settle()
@@ -54,9 +49,7 @@ class Faulty:
         self.healthy = cloud.run(*BRANCH, expect=None)
         cloud.fake.settle()
         self.found += self.problems_of_second()
-        self.found += cloud.fake.problems
-        cloud.fake.problems = []
-        cloud.close()
+        self.end()
 
     def problems_of_first(self, kind: str) -> list[str]:
         cloud, found = self.cloud, []
@@ -80,9 +73,6 @@ class Faulty:
             found.append(f"two runs left {self.cloud.marked()}")
         return found
 
-    def __str__(self):
-        return "\n".join([str(self.what), *self.found, str(self.result), self.cloud.story()])
-
 
 class Sweep(unittest.TestCase):
     def test_every_request_may_fail_once(self):
@@ -92,12 +82,7 @@ class Sweep(unittest.TestCase):
         jobs = sampled(clean.fake.exchanges, PER_READ)
         clean.close()
         self.assertGreater(len(jobs), 60)
-        runs = side_by_side(Faulty, jobs)
-        for run in runs:
-            if run.found:
-                with self.subTest(run.what):
-                    self.fail(str(run))
-        self.assertEqual(len(jobs), sum(run.happened for run in runs), "a fault was not met")
+        assert_swept(self, Faulty, jobs)
 
 
 class WithCloud(unittest.TestCase):

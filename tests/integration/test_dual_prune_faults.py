@@ -14,11 +14,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import harness  # noqa: E402
 import test_neon_faults as sweep  # noqa: E402
-from dual_cloud import (LONG, PASSING, DualCloud, error_problems, name_of, sampled,  # noqa: E402
-                        side_by_side, start_server)
+from dual_cloud import (LONG, PASSING, DualCloud, FaultyRun, assert_swept, error_problems,  # noqa: E402
+                        name_of, sampled, start_server)
 from fake_neon import FakeNeon  # noqa: E402
 from fake_neon_project import now, time_text  # noqa: E402
-from neon_cli import openapi  # noqa: E402
 
 ONE = {"BRANCH_BACKUPS_MAX": "1", "BACKUP_RETENTION_DAYS": "1"}
 server: harness.Server
@@ -26,11 +25,7 @@ server: harness.Server
 
 def setUpModule():
     global server
-    try:
-        openapi()
-        server = start_server()
-    except harness.Unavailable as error:
-        raise unittest.SkipTest(str(error)) from None
+    server = start_server()
 
 
 def tearDownModule():
@@ -47,13 +42,12 @@ def with_two_backups(**more) -> tuple[DualCloud, str, str]:
     return cloud, old, new
 
 
-class Prune:
+class Prune(FaultyRun):
     """A prune with one fault, and a healthy one after it."""
 
     def __init__(self, kind: str, number: int, more: dict):
-        self.what = (kind, number, more)
-        self.cloud, self.old, self.new = with_two_backups()
-        cloud = self.cloud
+        cloud, self.old, self.new = with_two_backups()
+        super().__init__((kind, number, more), cloud)
         met = cloud.fail(kind, first=number, **more)
         self.result = cloud.run("prune", expect=None, **ONE)
         cloud.fake.settle()
@@ -66,9 +60,7 @@ class Prune:
         self.found += [f"after the next prune: {problem}" for problem in cloud.problems()]
         if cloud.marked() != {self.new}:
             self.found.append(f"two prunes left {cloud.marked()} of {self.old} and {self.new}")
-        self.found += cloud.fake.problems
-        cloud.fake.problems = []
-        cloud.close()
+        self.end()
 
     def problems_of_first(self, kind: str) -> list[str]:
         cloud = self.cloud
@@ -83,9 +75,6 @@ class Prune:
             found.append(f"branches that no record tells of: {strays}")
         return found
 
-    def __str__(self):
-        return "\n".join([str(self.what), *self.found, str(self.result), self.cloud.story()])
-
 
 class Retention(unittest.TestCase):
     def test_every_request_may_fail_once(self):
@@ -95,12 +84,7 @@ class Retention(unittest.TestCase):
         jobs = sampled(cloud.fake.exchanges, 1)
         cloud.close()
         self.assertGreater(len(jobs), 35)
-        runs = side_by_side(Prune, jobs)
-        for run in runs:
-            if run.found:
-                with self.subTest(run.what):
-                    self.fail(str(run))
-        self.assertEqual(len(jobs), sum(run.happened for run in runs), "a fault was not met")
+        assert_swept(self, Prune, jobs)
 
     def start(self) -> tuple[DualCloud, str, str]:
         cloud, old, new = with_two_backups()
@@ -185,13 +169,13 @@ class Retention(unittest.TestCase):
         self.assertEqual([{new}] * 3, [cloud.marked(), cloud.records(), cloud.records(nas)])
 
 
-class Proof:
+class Proof(FaultyRun):
     """A proof with one fault. before: the backup's compute."""
 
     def __init__(self, before: str | None, kind: str, number: int, more: dict):
-        self.what = (before, kind, number, more)
-        self.cloud, backup, _ = with_two_backups()
-        cloud, project = self.cloud, self.cloud.project
+        cloud, backup, _ = with_two_backups()
+        super().__init__((before, kind, number, more), cloud)
+        project = cloud.project
         if before:
             project.endpoint_on(project.called(backup), {"type": "read_write"}, before)
         met = [cloud.fail(kind, first=number, **more)] if kind else []
@@ -199,7 +183,6 @@ class Proof:
         cloud.fake.settle()
         self.happened = all(fault.happened for fault in met)
         computes = [e["current_state"] for e in project.endpoints_of(project.called(backup))]
-        self.found = list(cloud.fake.problems)
         if computes != ([before] if before else []):
             self.found.append(f"its compute was {before}, and is {computes}")
         if self.result.code not in (0, 1) or "FAIL" in self.result.out:
@@ -209,11 +192,7 @@ class Proof:
         if self.result.code == 1 and "INCONCLUSIVE" not in self.result.out:
             self.found.append("why is not said")
         self.exchanges = list(cloud.fake.exchanges)
-        cloud.fake.problems = []
-        cloud.close()
-
-    def __str__(self):
-        return "\n".join([str(self.what), *self.found, str(self.result), self.cloud.story()])
+        self.end()
 
 
 class Proofs(unittest.TestCase):
@@ -224,12 +203,7 @@ class Proofs(unittest.TestCase):
             self.assertEqual([], clean.found, str(clean))
             jobs += [(before, *fault) for fault in sampled(clean.exchanges, 1)]
         self.assertGreater(len(jobs), 80)
-        runs = side_by_side(Proof, jobs)
-        for run in runs:
-            if run.found:
-                with self.subTest(run.what):
-                    self.fail(str(run))
-        self.assertEqual(len(jobs), sum(run.happened for run in runs), "a fault was not met")
+        assert_swept(self, Proof, jobs)
 
 
 # --- going back

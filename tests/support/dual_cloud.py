@@ -9,6 +9,7 @@ For the tests of backups that are branches (test_dual_faults.py, test_dual_prune
 """
 
 import os
+import unittest
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import harness
 from fake_neon import FakeNeon
 from fake_neon_project import Branch
+from neon_cli import openapi
 
 LONG = bool(os.environ.get("HOLDFAST_TEST_LONG"))
 AT_ONCE = 12  # runs: much of their time is waiting between attempts
@@ -36,7 +38,12 @@ LASTING = (("500", {}), ("403", {}), ("garbage", {}), ("failed", {}))
 
 
 def start_server() -> harness.Server:
-    server = harness.Server()
+    """For a module's setUpModule: skips it where the API's description cannot be had."""
+    try:
+        openapi()
+        server = harness.Server()
+    except harness.Unavailable as error:
+        raise unittest.SkipTest(str(error)) from None
     server.createdb("care")
     server.psql(SAMPLE, db="care")
     return server
@@ -101,6 +108,32 @@ class DualCloud:
     def story(self) -> str:
         lines = [f"  {e.method} {e.path} {e.status} {e.fault or ''}" for e in self.fake.exchanges]
         return "\n".join([*lines, f"branches {self.project.view()}", f"records {sorted(self.records())}"])
+
+
+class FaultyRun:
+    """What came of a run with one fault: `what` it was, whether it `happened`, and what was `found` wrong."""
+
+    def __init__(self, what: tuple, cloud: DualCloud):
+        self.what, self.cloud = what, cloud
+        self.happened, self.found, self.result = False, [], None
+
+    def __str__(self):
+        return "\n".join([str(self.what), *self.found, str(self.result), self.cloud.story()])
+
+    def end(self) -> None:
+        self.found += self.cloud.fake.problems
+        self.cloud.fake.problems = []
+        self.cloud.close()
+
+
+def assert_swept(case: unittest.TestCase, make, jobs) -> None:
+    """A FaultyRun for each job, side by side; none may have found anything, and each must have met its fault."""
+    runs = side_by_side(make, jobs)
+    for run in runs:
+        if run.found:
+            with case.subTest(run.what):
+                case.fail(str(run))
+    case.assertEqual(len(jobs), sum(run.happened for run in runs), "a fault was not met")
 
 
 def error_problems(result, codes=(1,)) -> list[str]:

@@ -157,6 +157,7 @@ class EngineServer:
         self._clis: dict[str, NeonCli] = {}
         self.api: Api | None = None
         self.key = ""
+        self._key_file: Path | None = None
         at_exit(self.close)
         self.write_config()
         if start:
@@ -255,6 +256,15 @@ class EngineServer:
 
     def add_key(self, name: str) -> str:
         return register_secret(self.holdfast("key", "add", name, "--json").json()["key"])
+
+    def api_env(self, **more) -> dict[str, str]:
+        """What leads the client to this engine; its key is in a file."""
+        if self._key_file is None:
+            self._key_file = temp_dir("hf-key-", 0o700) / "key"
+            self._key_file.touch(0o600)
+            self._key_file.write_text(self.key + "\n")
+        return {"NEON_API_HOST": f"http://127.0.0.1:{self.port}/api/v2", "NEON_API_KEY_FILE": str(self._key_file),
+                **more}
 
     def wait_for(self, condition, timeout: float = 60, what: str = "the condition"):
         """wait_until, with the engine's last words when it is in vain."""

@@ -32,14 +32,13 @@ import re
 import select
 import socket
 import struct
-import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote
 
 import fake_neon_routes
 import fake_neon_snapshots
 from api_client import MOUNT, Exchange
+from fake_http import STALL_MAX_S, FakeHandler, FakeHttpServer
 from fake_neon_project import Project, Refused
 from harness_base import at_exit, forget_exit, random_secret
 from neon_cli import openapi
@@ -58,7 +57,6 @@ FAULTS = (frozenset(REFUSALS) | frozenset(AFTER) |
           frozenset("reset stall lost cut garbage slow failed".split()))
 PAGE = b"<html><head><title>Welcome</title></head><body>a page of another server</body></html>"
 BODY_BYTES_MAX = 1 << 20
-STALL_MAX_S = 300
 SLOW_LOOKS = 3
 ALWAYS = float("inf")
 
@@ -121,7 +119,7 @@ class FakeNeon:
         self._faults: list[Fault] = []
         self._late: list[list] = []  # [requests left, what is then carried out]
         self.lock = threading.RLock()
-        self._server = _HttpServer(("127.0.0.1", 0), self)
+        self._server = FakeHttpServer(("127.0.0.1", 0), _Handler, self)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -217,32 +215,8 @@ class FakeNeon:
         return (204, None) if answer is None else (status, answer)
 
 
-class _HttpServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
-    def __init__(self, address, fake: FakeNeon):
-        super().__init__(address, _Handler)
-        self.fake = fake
-
-    def shutdown_request(self, request):
-        # Closed only: where SO_LINGER was set to nothing, a shutdown would say a polite goodbye first.
-        self.close_request(request)
-
-    def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], (OSError, ValueError)):  # a client that went away
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "FakeNeon", ""
-    disable_nagle_algorithm = True
-    wbufsize = 64 << 10
-    timeout = STALL_MAX_S
-
-    def log_message(self, *_):
-        pass
+class _Handler(FakeHandler):
+    server_version = "FakeNeon"
 
     def _serve(self):
         try:

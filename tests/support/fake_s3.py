@@ -38,11 +38,11 @@ import threading
 from collections import namedtuple
 from datetime import datetime, timezone
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 from xml.etree import ElementTree
 
+from fake_http import STALL_MAX_S, FakeHandler, FakeHttpServer
 from fake_s3_bucket import KEY_BYTES_MAX, Body, Bucket, Object
 from fake_s3_signature import S3Error, check_signature, split_query
 from harness_base import random_secret
@@ -51,7 +51,6 @@ from s3_servers import S3Server
 BLOCK_BYTES = 1 << 20
 BODY_BYTES_MAX = 5 << 30
 LIST_MAX = 1000
-STALL_MAX_S = 300
 HEADERS_KNOWN = frozenset(
     "x-amz-date x-amz-content-sha256 x-amz-security-token x-amz-storage-class x-amz-acl "
     "x-amz-server-side-encryption x-amz-server-side-encryption-aws-kms-key-id "
@@ -200,37 +199,18 @@ class FakeS3(S3Server):
         super().close()
 
 
-class _HttpServer(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
-
+class _HttpServer(FakeHttpServer):
     def __init__(self, address, fake: FakeS3, tls):
-        super().__init__(address, Handler)
-        self.fake = fake
+        super().__init__(address, Handler, fake)
         if tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(*tls)
             self.socket = context.wrap_socket(self.socket, server_side=True,
                                               do_handshake_on_connect=False)
 
-    def shutdown_request(self, request):
-        # Closed only: where SO_LINGER was set to nothing, a shutdown would say a polite goodbye first.
-        self.close_request(request)
 
-    def handle_error(self, request, client_address):
-        if not isinstance(sys.exc_info()[1], (OSError, ValueError)):  # a client that went away
-            super().handle_error(request, client_address)
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    server_version, sys_version = "FakeS3", ""
-    disable_nagle_algorithm = True
-    wbufsize = 64 << 10
-    timeout = STALL_MAX_S
-
-    def log_message(self, *_):
-        pass
+class Handler(FakeHandler):
+    server_version = "FakeS3"
 
     # one request
 
