@@ -41,6 +41,10 @@ class Error : public std::runtime_error {
   // The next step for the user, without the leading "hint: "; empty when there is none.
   const std::string& hint() const { return hint_; }
 
+  // "message (hint)": both where there is one line for them.
+  std::string in_one_line() const {
+    return hint_.empty() ? std::string(what()) : std::string(what()) + " (" + hint_ + ")";
+  }
   // The same error one step further up: `step: message`.
   Error within(std::string_view step) const {
     return Error(code_, std::string(step) + ": " + what(), hint_);

@@ -19,6 +19,7 @@ std::string nearest_word(std::string_view word, std::span<const std::string> kno
 
 std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
+std::string lower(std::string_view text);  // of ASCII letters alone
 
 // Whether `text` is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
 bool is_utf8(std::string_view text);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 #include <map>
 
 #include "base/text.h"
@@ -17,12 +16,6 @@ constexpr const char* kDatabaseAnnotation = "holdfast-database";
 constexpr const char* kSourceAnnotation = "holdfast-source";
 constexpr int kNamesTried = 20;
 
-std::string host_without_path(const std::string& url) {
-  size_t start = url.find("://");
-  start = start == std::string::npos ? 0 : start + 3;
-  return url.substr(start, url.find('/', start) - start);
-}
-
 std::string annotation_of(const neon::Branch& branch, const char* name) {
   auto found = branch.annotation.find(name);
   return found == branch.annotation.end() ? std::string() : found->second;
@@ -30,12 +23,9 @@ std::string annotation_of(const neon::Branch& branch, const char* name) {
 
 // A plan without protected branches, or whose few are used up, refuses with different words.
 bool is_about_protection(const Error& error) {
-  std::string text = error.what();
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
   return (error.code() == ErrorCode::unsupported || error.code() == ErrorCode::invalid ||
           error.code() == ErrorCode::denied) &&
-         text.find("protect") != std::string::npos;
+         lower(error.what()).find("protect") != std::string::npos;
 }
 
 BranchBackupRecord record_of(neon::Client& client, const neon::Branch& branch,
@@ -45,7 +35,7 @@ BranchBackupRecord record_of(neon::Client& client, const neon::Branch& branch,
   record.database = annotation_of(branch, kDatabaseAnnotation);
   record.source = annotation_of(branch, kSourceAnnotation);
   record.created_at = branch.parent_timestamp.value_or(parse_backup_id(branch.name)->at);
-  record.host = host_without_path(client.host());
+  record.host = client.host();
   record.project_id = client.project_id();
   record.branch_id = branch.id;
   record.parent_id = branch.parent_id.value_or("");
@@ -85,16 +75,21 @@ neon::Changed create_backup_branch(neon::Client& client, const BranchBackupSetti
   }
 }
 
+// A protected branch cannot be deleted: the protection goes first.
+void delete_unprotected(neon::Client& client, const neon::Branch& branch) {
+  if (branch.is_protected) {
+    neon::BranchUpdateRequest unprotect;
+    unprotect.is_protected = false;
+    client.finish(client.update_branch(branch.id, unprotect));
+  }
+  client.delete_branch(branch.id);
+}
+
 // Half-made, it must not stay: nothing knows of it yet.
 void remove_half_made(neon::Client& client, const neon::Branch& branch, const Run& run) {
   neon::Client::ToTheEnd even_if_stopped(client);
   try {
-    if (branch.is_protected) {
-      neon::BranchUpdateRequest unprotect;
-      unprotect.is_protected = false;
-      client.finish(client.update_branch(branch.id, unprotect));
-    }
-    client.delete_branch(branch.id);
+    delete_unprotected(client, branch);
   } catch (const Error& error) {
     run.log.warning(fmt::format("branch {} is left over: {}", branch.name, error.what()));
   }
@@ -158,9 +153,7 @@ class BranchVerification {
                                                   : Verdict::pass_with_notes;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::cancelled) throw;
-      report_.notes.push_back(error.hint().empty()
-                                  ? std::string(error.what())
-                                  : fmt::format("{} ({})", error.what(), error.hint()));
+      report_.notes.push_back(error.in_one_line());
       report_.verdict = report_.problems.empty() ? Verdict::inconclusive : Verdict::fail;
     }
     report_.seconds = run_.clock.monotonic_seconds() - begin;
@@ -241,10 +234,17 @@ class BranchVerification {
 
 }  // namespace
 
+neon::Branch live_branch(neon::Client& client, const std::string& said) {
+  return said.empty() ? client.default_branch() : client.find_branch(said);
+}
+
+bool is_branch_backup(const neon::Branch& branch) {
+  return annotation_of(branch, kPurposeAnnotation) == kOfBackup;
+}
+
 BranchBackupRecord make_branch_backup(neon::Client& client, const BranchBackupSettings& settings,
                                       std::vector<std::string>& notes, const Run& run) {
-  neon::Branch parent =
-      settings.parent.empty() ? client.default_branch() : client.find_branch(settings.parent);
+  neon::Branch parent = live_branch(client, settings.parent);
   neon::Changed made = create_backup_branch(client, settings, parent, notes, run);
   if (!made.branch)
     throw Error(ErrorCode::internal, fmt::format("{} made no branch", client.host()));
@@ -267,7 +267,7 @@ std::vector<BranchBackupRecord> unrecorded_branch_backups(neon::Client& client,
     if (!id || !id->is_branch || known.count(listed.name) > 0) continue;
     try {
       neon::Branch branch = client.branch(listed.id);  // lists may come without annotations
-      if (annotation_of(branch, kPurposeAnnotation) == kOfBackup &&
+      if (is_branch_backup(branch) &&
           annotation_of(branch, kDatabaseAnnotation) == settings.database)
         records.push_back(record_of(client, branch, ""));
     } catch (const Error& error) {
@@ -287,17 +287,11 @@ void delete_branch_backup(neon::Client& client, const BranchBackupRecord& record
   };
   if (branch->name != record.id)
     throw refuse(fmt::format("it was renamed to {}", printable(branch->name, 80)));
-  if (annotation_of(*branch, kPurposeAnnotation) != kOfBackup)
-    throw refuse("it does not carry the mark of a backup");
+  if (!is_branch_backup(*branch)) throw refuse("it does not carry the mark of a backup");
   if (branch->is_default) throw refuse("it is the project's default branch now");
   // Asked before the protection goes, which a refusal of the API would leave off.
   if (has_children(client, *branch)) throw refuse("other branches were made from it");
-  if (branch->is_protected) {
-    neon::BranchUpdateRequest unprotect;
-    unprotect.is_protected = false;
-    client.finish(client.update_branch(branch->id, unprotect));
-  }
-  client.delete_branch(branch->id);
+  delete_unprotected(client, *branch);
 }
 
 VerifyReport verify_branch_backup(neon::Client& client, const BranchBackupRecord& record,

@@ -21,6 +21,13 @@
 
 namespace holdfast {
 
+// The branch that applications work on: `said` by name or id, else the project's default one.
+neon::Branch live_branch(neon::Client& client, const std::string& said);
+
+// Whether it carries the mark of a backup. Asked of branches with their annotation
+// (Client::branch): lists may come without.
+bool is_branch_backup(const neon::Branch& branch);
+
 struct BranchBackupSettings {
   std::string database, source;  // as the record names them
   std::string parent;            // name or id of the branch to back up; empty: the default one

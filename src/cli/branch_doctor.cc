@@ -52,9 +52,7 @@ class BranchDoctor {
     run_.progress.phase("asking the API");
     api_.emplace(config_, run_);
     project_ = api_->client().project();
-    live_ = config_.text("neon_branch").empty()
-                ? api_->client().default_branch()
-                : api_->client().find_branch(config_.text("neon_branch"));
+    live_ = live_branch(api_->client(), config_.text("neon_branch"));
     add(FindingLevel::ok, kBranchLegCheck,
         fmt::format("{} takes the key; project {} ({}), branch {}", api_->client().host(),
                     printable(project_.id, 60), printable(project_.name, 60),

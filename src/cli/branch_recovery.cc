@@ -2,10 +2,10 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "branch/branch_backup.h"
 #include "cli/branch_actions.h"
 
 namespace holdfast {
-
 namespace {
 
 // What is to become of which branch.
@@ -13,17 +13,6 @@ struct RestoreOrder {
   neon::Branch target, source;
   neon::BranchRestoreRequest request;
 };
-
-// The branch that is live: the configured one, else the project's default.
-neon::Branch live_branch(BranchContext& context) {
-  std::string said = context.config.text("neon_branch");
-  return said.empty() ? context.client.default_branch() : context.client.find_branch(said);
-}
-
-bool is_backup(const neon::Branch& branch) {
-  auto mark = branch.annotation.find(kPurposeAnnotation);
-  return mark != branch.annotation.end() && mark->second == kOfBackup;
-}
 
 // Before anything is touched: no history reaches back to before it was kept. What is younger than
 // the last that we know of, the API answers for.
@@ -184,10 +173,10 @@ int branch_restore(BranchContext& context) {
                      : order.target;
   bool has_point = config.given("branch_at") || config.given("branch_lsn");
   if (order.source.id == order.target.id && !has_point) {
-    if (!is_backup(order.target))
+    if (!is_branch_backup(order.target))
       throw Error(ErrorCode::invalid, "branch restore: to which point?",
                   "say --at TIME or --lsn LSN, or another branch with --from");
-    order.target = live_branch(context);
+    order.target = live_branch(context.client, context.config.text("neon_branch"));
   }
   if (config.given("branch_at"))
     order.request.source_timestamp = read_time(config.text("branch_at"), "--at");
@@ -201,7 +190,7 @@ int branch_restore(BranchContext& context) {
 int branch_promote(BranchContext& context) {
   RestoreOrder order;
   order.source = context.client.find_branch(branch_argument(context, "promote"));
-  order.target = live_branch(context);
+  order.target = live_branch(context.client, context.config.text("neon_branch"));
   if (order.source.id == order.target.id)
     throw Error(ErrorCode::invalid,
                 fmt::format("{} is the live branch already", printable(order.source.name)),

@@ -80,8 +80,7 @@ VerifyReport not_looked_at(const LocatedBranch& located, VerifyLevel level, cons
   report.id = located.id;
   report.level = level;
   report.verdict = Verdict::inconclusive;
-  report.notes.push_back(why.hint().empty() ? std::string(why.what())
-                                            : fmt::format("{} ({})", why.what(), why.hint()));
+  report.notes.push_back(why.in_one_line());
   return report;
 }
 

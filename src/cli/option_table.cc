@@ -371,13 +371,6 @@ std::vector<Option> output_options() {
   };
 }
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
-
 }  // namespace
 
 const std::vector<Option>& option_table() {

@@ -134,8 +134,8 @@ void ask_all(const std::vector<OpenStore>& stores, const Run& run,
       ++failures;
       if (!first) first = error;
       if (stores.size() > 1)
-        run.log.warning(fmt::format("store {} is left out: {}{}", stores[i].name, error.what(),
-                                    error.hint().empty() ? "" : " (" + error.hint() + ")"));
+        run.log.warning(
+            fmt::format("store {} is left out: {}", stores[i].name, error.in_one_line()));
     }
   }
   if (first && failures == stores.size()) throw Error(*first);

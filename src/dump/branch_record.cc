@@ -15,14 +15,6 @@ constexpr uint64_t kBranchDocumentsVersion = 1;
 constexpr std::string_view kRecordSealKey = "branch_sha256";
 constexpr std::string_view kTablesSealKey = "tables_sha256";
 
-Json parse_sealed(const std::string& text, std::string_view key) {
-  if (check_seal(text, key) != Seal::sound)
-    throw Error(ErrorCode::corrupt, "its bytes do not match their own SHA-256");
-  Json document = Json::parse(text, nullptr, false);
-  if (document.is_discarded()) throw Error(ErrorCode::corrupt, "it is not JSON");
-  return document;
-}
-
 }  // namespace
 
 std::string write_branch_record(const BranchBackupRecord& record) {

@@ -35,10 +35,7 @@ std::string write_proof(const std::string& id, const Proof& proof) {
 }
 
 Proof parse_proof(const std::string& text, const ProofName& name) {
-  if (check_seal(text, kProofSealKey) != Seal::sound)
-    throw Error(ErrorCode::corrupt, "its bytes do not match their own SHA-256");
-  Json document = Json::parse(text, nullptr, false);
-  if (document.is_discarded()) throw Error(ErrorCode::corrupt, "it is not JSON");
+  Json document = parse_sealed(text, kProofSealKey);
   JsonFields fields(document, "");
   check_format(fields, kProofFormat, kProofVersion);
   if (fields.text("id") != name.id || fields.text("level") != name.level)

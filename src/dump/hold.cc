@@ -16,10 +16,7 @@ constexpr uint64_t kHoldVersion = 1;
 constexpr std::string_view kHoldSealKey = "hold_sha256";
 
 Hold parse_hold(const std::string& text, const std::string& id) {
-  if (check_seal(text, kHoldSealKey) != Seal::sound)
-    throw Error(ErrorCode::corrupt, "its bytes do not match their own SHA-256");
-  Json document = Json::parse(text, nullptr, false);
-  if (document.is_discarded()) throw Error(ErrorCode::corrupt, "it is not JSON");
+  Json document = parse_sealed(text, kHoldSealKey);
   JsonFields fields(document, "");
   check_format(fields, kHoldFormat, kHoldVersion);
   if (fields.text("id") != id) throw Error(ErrorCode::corrupt, "it is of another backup");

@@ -13,12 +13,22 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "dump/document.h"
 
 namespace holdfast {
 
 using Json = nlohmann::json;
 
 constexpr size_t kFieldBytesMax = 1 << 20;  // of one name, version or pattern
+
+// A document that ends in its own SHA-256 (document.h), parsed. Throws Error(corrupt).
+inline Json parse_sealed(const std::string& text, std::string_view key) {
+  if (check_seal(text, key) != Seal::sound)
+    throw Error(ErrorCode::corrupt, "its bytes do not match their own SHA-256");
+  Json document = Json::parse(text, nullptr, false);
+  if (document.is_discarded()) throw Error(ErrorCode::corrupt, "it is not JSON");
+  return document;
+}
 
 // What json_text wrote.
 inline std::string text_of(const Json& value, const std::string& where) {

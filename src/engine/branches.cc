@@ -15,12 +15,6 @@ constexpr std::chrono::days kExpiryMax{30};  // as the API has it
 constexpr size_t kBranchNameBytesMax = 256;
 constexpr size_t kEndpointsMax = 8;  // of one create call
 
-std::string lower(std::string text) {
-  for (char& c : text)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return text;
-}
-
 bool matches(const neon::Branch& branch, const std::string& search) {
   return search.empty() || lower(branch.name).find(search) != std::string::npos ||
          branch.id.find(search) != std::string::npos;

@@ -52,13 +52,6 @@ constexpr auto kActOutside = std::to_array<std::string_view>(
      "pg_failover_slots", "pg_partman_bgw", "pg_squeeze", "pg_timetable", "basebackup_to_shell",
      "basic_archive", "auto_explain"});
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
-
 template <typename Names>
 bool is_one_of(std::string_view name, const Names& names) {
   return std::any_of(names.begin(), names.end(),

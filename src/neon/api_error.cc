@@ -43,13 +43,6 @@ constexpr KnownCode kKnownCodes[] = {
     {"DATABASES_LIMIT_EXCEEDED", ErrorCode::unsupported, "drop databases that are not needed"},
 };
 
-std::string lower(std::string_view text) {
-  std::string result(text);
-  std::transform(result.begin(), result.end(), result.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  return result;
-}
-
 bool says(const std::string& lowered, std::initializer_list<std::string_view> words) {
   return std::any_of(words.begin(), words.end(), [&](std::string_view word) {
     return lowered.find(word) != std::string::npos;

@@ -1,5 +1,6 @@
 #include "serve/api.h"
 
+#include "base/text.h"
 #include "serve/api_errors.h"
 #include "serve/api_routes.h"
 
@@ -10,12 +11,7 @@ namespace {
 std::string bearer_of(const WebRequest& request) {
   std::string header = request.header("authorization");
   constexpr std::string_view kScheme = "bearer ";
-  if (header.size() < kScheme.size()) return {};
-  for (size_t i = 0; i < kScheme.size(); ++i) {
-    char c = header[i];
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-    if (c != kScheme[i]) return {};
-  }
+  if (lower(header.substr(0, kScheme.size())) != kScheme) return {};
   return header.substr(kScheme.size());
 }
 

@@ -15,6 +15,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 #include "serve/api_errors.h"
 #include "serve/http_connections.h"
 #include "serve/http_listen.h"
@@ -239,14 +240,12 @@ class HttpServerOverMhd final : public HttpServer {
         [](void* closure, MHD_ValueKind, const char* name, size_t name_size, const char* value,
            size_t value_size) -> MHD_Result {
           auto& headers = *static_cast<Found*>(closure);
-          std::string lower(name, name_size);
-          for (char& c : lower)
-            if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+          std::string field = lower({name, name_size});
           headers.count += 1;
           headers.bytes += name_size + value_size + 4;
-          headers.lengths += lower == "content-length";
-          headers.encodings += lower == "transfer-encoding";
-          headers.request.headers[lower] = value ? std::string(value, value_size) : std::string();
+          headers.lengths += field == "content-length";
+          headers.encodings += field == "transfer-encoding";
+          headers.request.headers[field] = value ? std::string(value, value_size) : std::string();
           return MHD_YES;
         },
         &found);

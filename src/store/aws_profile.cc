@@ -11,12 +11,6 @@
 namespace holdfast {
 namespace {
 
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  return out;
-}
-
 bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }

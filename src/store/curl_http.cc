@@ -90,10 +90,8 @@ size_t on_header(char* bytes, size_t, size_t count, void* context) {
   }
   size_t colon = line.find(':');
   if (colon == std::string_view::npos) return count;
-  std::string name(line.substr(0, colon));
-  for (char& c : name)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  exchange.response.headers.emplace_back(std::move(name), trim(line.substr(colon + 1)));
+  exchange.response.headers.emplace_back(lower(line.substr(0, colon)),
+                                         trim(line.substr(colon + 1)));
   return count;
 }
 
