@@ -11,11 +11,12 @@ std::vector<CommandInfo> make_commands() {
        "",
        0,
        "make a backup and prove it",
-       "Dumps the source into one pg_dump custom-format archive, stores it, and proves it. Nothing "
+       "Dumps the source into one pg_dump custom-format archive, and, where NEON_API_KEY and the "
+       "like are set, makes a branch of it; records and proves both. Nothing is listed unless it "
        "is "
-       "listed unless it is whole.",
-       {"backup", "backup --type dump --jobs 4", "backup --exclude-table-data 'audit_*'",
-        "backup --source billing --json"}},
+       "whole, and a kind that fails does not harm the other.",
+       {"backup", "backup --type dump --jobs 4", "backup --dump-from branch",
+        "backup --exclude-table-data 'audit_*'", "backup --source billing --json"}},
       {kList,
        "list",
        "",
@@ -125,19 +126,23 @@ std::vector<CommandInfo> make_commands() {
        "branch",
        "ACTION [BRANCH] [NAME]",
        3,
-       "list, create, restore and remove branches",
+       "list, create, compare, restore, promote and remove branches",
        "Works through the Neon API (NEON_API_HOST, NEON_API_KEY), at Neon's cloud and at an engine "
        "alike. Actions: list; create NAME; show, start, suspend, url, delete BRANCH; rename BRANCH "
-       "NAME; restore BRANCH; window; compare BRANCH [OTHER]; find. A branch is named by its name "
+       "NAME; restore, promote BRANCH; window; compare BRANCH [OTHER]; find. A branch is named by "
+       "its name "
        "or "
        "id. Restoring over the default branch needs its name typed back with --confirm, and the "
        "old "
-       "state is always kept as a branch of its own. compare reads rows and checksums of every "
+       "state is always kept as a branch of its own. restore of a backup, and promote of any "
+       "branch, "
+       "put it in the live branch's place. compare reads rows and checksums of every "
        "table in BRANCH and in OTHER, or in the default branch as it is now. find bisects time, by "
        "throwaway branches, to the last second at which some row of --table satisfied --where.",
        {"branch list", "branch create before-update --at 2026-11-10T14:29:59Z",
         "branch url before-update", "branch restore main --at 2026-11-10T14:29:59Z --confirm main",
-        "branch delete before-update", "branch window", "branch compare before-update",
+        "branch promote before-update --confirm main", "branch delete before-update",
+        "branch window", "branch compare before-update",
         "branch find --table visits --where \"status = 'paid'\""}},
       {kPsql,
        "psql",

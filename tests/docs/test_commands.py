@@ -6,10 +6,10 @@ has: DATABASE_URL, BACKUP_DIR, a working login in ~/.pgpass, holdfast and Postgr
 database `care_commons` with the sample in it; its folder is empty and its own. The pages in ENGINE_PAGES find
 an engine of that server running as well, and NEON_API_HOST and NEON_API_KEY_FILE that lead to it.
 
-The pages in MANAGED_PAGES, which test_recovery.py runs, get a server to themselves, which their engine may stop and put back; and, since
-theirs is the day on which everything may be gone: a bucket (S3_BACKUP_BUCKET) beside the folder, another server
-to recover to (NEW_SERVER, its login in ~/.pgpass as well), and stock `aws` and `neon` (without its reports of
-use) on PATH.
+The pages in MANAGED_PAGES, which test_recovery.py runs, get a server to themselves, which their engine may stop
+and put back; and, since theirs is the day on which everything may be gone: a bucket (S3_BACKUP_BUCKET) beside the
+folder, another server to recover to (NEW_SERVER, its login in ~/.pgpass as well), and stock `aws` and `neon`
+(without its reports of use) on PATH.
 """
 
 import os
@@ -175,11 +175,6 @@ class Pages(unittest.TestCase):
 class Commands(Pages):
     def test_pages(self):
         self.assertGreaterEqual(self.run_pages(p for p in existing_pages() if p not in MANAGED_PAGES), 15)
-
-
-class Recovery(Pages):
-    def test_pages(self):
-        self.assertGreaterEqual(self.run_pages(MANAGED_PAGES), 15)
 
 
 class Words(unittest.TestCase):
