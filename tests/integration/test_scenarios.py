@@ -35,7 +35,7 @@ class Scenarios(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
-        cls.source = ManagedSource(settings={"max_wal_senders": 20, "max_wal_size": "4GB"})
+        cls.source = ManagedSource(settings={"max_wal_senders": 20, "max_wal_size": "4GB"}, fsync=True)
         cls.addClassCleanup(cls.source.close)
         cls.source.createdb("care")
         subprocess.run([ROOT / "examples/care-commons/make-sample", "--scale", str(SCALE)], check=True,
@@ -145,7 +145,7 @@ class Scenarios(unittest.TestCase):
 
     def test_4_everything_lost(self):
         self.backup("--type", "dump")
-        with harness.Server() as new:
+        with harness.Server(fsync=True) as new:
             with self.timed("4, recovered to a new server", "1-3 h", 3 * HOUR,
                             ask=lambda: new.psql(ANSWER, db="care")):
                 self.run_it("recover", DATABASE_URL=None, NEON_API_HOST=None, NEON_API_KEY_FILE=None,
