@@ -67,7 +67,7 @@ void send(int fd, Report report) {
 // nobody's child here and can never get a terminal.
 [[noreturn]] void start_and_end(const Prepared& prepared) {
   if (::setsid() < 0) fail(prepared.report);
-  pid_t pid = ::_Fork();
+  pid_t pid = ::fork();
   if (pid < 0) fail(prepared.report);
   if (pid == 0) become(prepared);
   send(prepared.report, {Report::pid, pid});
@@ -111,7 +111,9 @@ pid_t start_daemon(const DaemonOptions& options) {
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  pid_t between = ::_Fork();
+  // Not _Fork: the thread sanitizer would not know, and its wrappers of the calls below wait in the
+  // child for locks of threads that are not there.
+  pid_t between = ::fork();
   int error = errno;
   if (between == 0) start_and_end(prepared);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <chrono>
+#include <set>
 #include <thread>
+#include <vector>
 
 #include "base/expect_error.h"
 #include "base/file.h"
@@ -45,6 +47,24 @@ TEST(Daemon, IsInASessionOfItsOwnWithNothingOfOurs) {
   EXPECT_EQ(::getsid(pid) == ::getsid(0), false);
   EXPECT_EQ(::kill(pid, SIGKILL), 0);
   ::signal(SIGUSR1, SIG_DFL);
+}
+
+// Whatever other threads hold at that moment, nothing waits for it between fork and exec.
+TEST(Daemon, IsStartedByManyThreadsAtOnce) {
+  constexpr int kThreads = 8, kEach = 25;
+  TempFolder folder("holdfast-daemon-test-");
+  std::vector<std::set<pid_t>> started(kThreads);
+  std::vector<std::thread> threads;
+  for (int number = 0; number < kThreads; ++number)
+    threads.emplace_back([&, number] {
+      DaemonOptions options;
+      options.argv = {"/bin/true"};
+      options.folder = folder.path();
+      options.output_file = folder.path() + "/out";
+      for (int i = 0; i < kEach; ++i) started[number].insert(start_daemon(options));
+    });
+  for (std::thread& thread : threads) thread.join();
+  for (const auto& pids : started) EXPECT_EQ(pids.size(), kEach);
 }
 
 TEST(Daemon, SaysWhyItCannotBeStarted) {

@@ -21,7 +21,7 @@ import harness  # noqa: E402
 from engine import EngineServer, ManagedSource, now_on  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
-SCALE = 100 if "HOLDFAST_TEST_LONG" in os.environ else 1
+SCALE = 100 if os.environ.get("HOLDFAST_TEST_LONG") else 1
 MINUTE, HOUR = 60, 3600
 ANSWER = """
 SELECT (SELECT count(*) FROM visits), (SELECT count(*) FROM evv_records),
