@@ -34,6 +34,8 @@ void show_branch(Output& output, const BranchView& view);
 // "psql on it: …", if there is something to log in to.
 void show_way_in(Output& output, const BranchView& view);
 
+// The branch that carries production: the configured one, else the default one.
+neon::Branch live_branch(BranchContext& context);
 // The branch that was named behind the action. Throws Error(invalid) without one.
 std::string branch_argument(const BranchContext& context, const char* action);
 // Throws Error(invalid) for what the API would not take as a name; `origin` is said in it.
@@ -47,7 +49,7 @@ void demand_confirmation(const Config& config, const neon::Branch& branch, const
 std::vector<WindowView> windows_of(const neon::Project& project,
                                    const std::optional<neon::History>& history, UtcTime now);
 
-// What `branch` holds against the default branch as it is now, which is looked at through a scratch
+// What `branch` holds against the live branch as it is now, which is looked at through a scratch
 // branch of its head: production carries no load, and the look is of one moment. Takes --role,
 // --database and --table. Throws Error; where the present cannot be looked at, it says so.
 BranchComparison compare_with_now(BranchContext& context, const neon::Branch& branch);

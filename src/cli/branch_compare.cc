@@ -8,14 +8,19 @@
 namespace holdfast {
 namespace {
 
-// A branch that can be read for as long as this lives. The default branch is not read itself but a
-// scratch branch of its present.
+bool carries_production(const BranchContext& context, const neon::Branch& branch) {
+  const std::string live = context.config.text("neon_branch");
+  return branch.is_default || branch.name == live || branch.id == live;
+}
+
+// A branch that can be read for as long as this lives. One that carries production is not read
+// itself but a scratch branch of its present.
 class ReadablePlace {
  public:
   ReadablePlace(BranchContext& context, const neon::Branch& branch) : name_(branch.name) {
     const Run& run = context.command.run;
     LoginChoice choice = login_choice(context.config);
-    if (!branch.is_default) {
+    if (!carries_production(context, branch)) {
       run.progress.phase("open " + printable(branch.name, 80));
       access_.emplace(context.client, branch, choice, run);
       return;
@@ -79,7 +84,7 @@ std::string difference_of(const ComparedTable& table, const BranchComparison& al
 }  // namespace
 
 BranchComparison compare_with_now(BranchContext& context, const neon::Branch& branch) {
-  return compare_two(context, branch, context.client.default_branch());
+  return compare_two(context, branch, live_branch(context));
 }
 
 void show_comparison(Output& output, const BranchComparison& comparison) {
@@ -102,7 +107,7 @@ void show_comparison(Output& output, const BranchComparison& comparison) {
 int branch_compare(BranchContext& context) {
   neon::Branch branch = context.client.find_branch(branch_argument(context, "compare"));
   neon::Branch other = context.names.size() > 1 ? context.client.find_branch(context.names[1])
-                                                : context.client.default_branch();
+                                                : live_branch(context);
   BranchComparison comparison = compare_two(context, branch, other);
   Output& output = context.command.output;
   output.document(branch_comparison_document(comparison));

@@ -64,7 +64,7 @@ FindRequest find_request(BranchContext& context) {
   request.login = login_choice(config);
   request.branch = config.given("branch_parent")
                        ? context.client.find_branch(config.text("branch_parent"))
-                       : context.client.default_branch();
+                       : live_branch(context);
   Bounds bounds = search_bounds(context);
   request.from = bounds.from;
   request.to = bounds.to;

@@ -176,7 +176,7 @@ int branch_restore(BranchContext& context) {
     if (!is_branch_backup(order.target))
       throw Error(ErrorCode::invalid, "branch restore: to which point?",
                   "say --at TIME or --lsn LSN, or another branch with --from");
-    order.target = live_branch(context.client, context.config.text("neon_branch"));
+    order.target = live_branch(context);
   }
   if (config.given("branch_at"))
     order.request.source_timestamp = read_time(config.text("branch_at"), "--at");
@@ -190,7 +190,7 @@ int branch_restore(BranchContext& context) {
 int branch_promote(BranchContext& context) {
   RestoreOrder order;
   order.source = context.client.find_branch(branch_argument(context, "promote"));
-  order.target = live_branch(context.client, context.config.text("neon_branch"));
+  order.target = live_branch(context);
   if (order.source.id == order.target.id)
     throw Error(ErrorCode::invalid,
                 fmt::format("{} is the live branch already", printable(order.source.name)),

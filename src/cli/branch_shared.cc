@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "branch/branch_backup.h"
 
 namespace holdfast {
 namespace {
@@ -68,6 +69,10 @@ void show_branch(Output& output, const BranchView& view) {
 
 void show_way_in(Output& output, const BranchView& view) {
   if (view.endpoint) output.line("  look at it  holdfast psql " + printable(view.branch.name));
+}
+
+Branch live_branch(BranchContext& context) {
+  return live_branch(context.client, context.config.text("neon_branch"));
 }
 
 std::string branch_argument(const BranchContext& context, const char* action) {

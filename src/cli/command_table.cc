@@ -137,7 +137,7 @@ std::vector<CommandInfo> make_commands() {
        "state is always kept as a branch of its own. restore of a backup, and promote of any "
        "branch, "
        "put it in the live branch's place. compare reads rows and checksums of every "
-       "table in BRANCH and in OTHER, or in the default branch as it is now. find bisects time, by "
+       "table in BRANCH and in OTHER, or in the live branch as it is now. find bisects time, by "
        "throwaway branches, to the last second at which some row of --table satisfied --where.",
        {"branch list", "branch create before-update --at 2026-11-10T14:29:59Z",
         "branch url before-update", "branch restore main --at 2026-11-10T14:29:59Z --confirm main",

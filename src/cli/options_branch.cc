@@ -19,7 +19,9 @@ std::vector<Option> api_options() {
       {"neon_project_id", "", "NEON_PROJECT_ID", "neon_project_id", text, "ID", "", 0, kBranchGroup,
        "the project whose branches are meant; not needed if the key sees only one"},
       {"neon_branch", "", "NEON_BRANCH", "neon_branch", text, "BRANCH", "", 0, kBranchGroup,
-       "the branch that backups are made of, by name or id; else the project's default one"},
+       "the live branch, by name or id: backups are made of it, and it is what is put back, "
+       "searched "
+       "and compared with; else the project's default one"},
       {"neon_ca_file", "", "NEON_CA_FILE", "neon_ca_file", text, "FILE", "", 0, kBranchGroup,
        "certificates to trust at the API instead of the system's"},
   };
@@ -42,7 +44,7 @@ std::vector<Option> branch_command_options() {
       {"branch_where", "--where", "", "", text, "CONDITION", "", kBranch, kBranchGroup,
        "find: SQL that some row satisfied, as behind WHERE; it is run on copies, read-only"},
       {"branch_compare", "--compare", "", "", flag, "", "", kBranch, kBranchGroup,
-       "create: compare the branch's tables with those of the default branch as it is now"},
+       "create: compare the branch's tables with those of the live branch as it is now"},
       {"branch_at", "--at", "", "", text, "TIME", "", kBranch, kBranchGroup,
        "create, restore: the state at this instant, as 2026-11-10T14:30:00Z; the last commit at or "
        "before it is there, the next is not"},

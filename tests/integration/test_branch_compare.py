@@ -64,8 +64,8 @@ def scratch_branches() -> list[str]:
     return [b["name"] for b in engine.api.branches().values() if b["name"].startswith("compare-")]
 
 
-def compared(*args, database="care", role="postgres") -> dict:
-    return branch("compare", *args, "--database", database, "--role", role, "--json").json()["comparison"]
+def compared(*args, database="care", role="postgres", env=None) -> dict:
+    return branch("compare", *args, "--database", database, "--role", role, "--json", env=env).json()["comparison"]
 
 
 def tables_of(comparison: dict) -> dict[str, dict]:
@@ -130,6 +130,7 @@ class Differences(Base):
         self.make("same-too", "--parent", "same")
         self.assertTrue(compared("same", "same-too")["all_equal"])
         self.assertEqual("same-too", compared("same", "same-too")["other"])
+        self.assertEqual("same-too", compared("same", env={"NEON_BRANCH": "same-too"})["other"])
 
     def test_rows_tables_that_came_and_tables_that_went(self):
         self.make("before")

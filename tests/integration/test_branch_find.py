@@ -62,8 +62,8 @@ def tearDownModule():
         source.close()
 
 
-def branch(*args, **more):
-    return harness.holdfast("branch", *args, env=engine.api_env(), timeout=300, **more)
+def branch(*args, env=None, **more):
+    return harness.holdfast("branch", *args, env={**engine.api_env(), **(env or {})}, timeout=300, **more)
 
 
 def find(table: str, where: str, *args, **more):
@@ -240,6 +240,9 @@ class Otherwise(Base):
         said = find("clients", "id = 1", "--parent", "side", "--from", second(before),
                     "--to", second(after + SECOND))
         self.assertIn("--parent side --compare", said.out)
+        live = find("clients", "id = 1", "--from", second(before), "--to", second(after + SECOND), "--json",
+                    env={"NEON_BRANCH": "side"}).json()
+        self.assertEqual((result["branch"], result["last_held_at"]), (live["branch"], live["last_held_at"]))
 
     def test_interrupted_it_leaves_nothing(self):
         for _ in range(INTERRUPTIONS):
