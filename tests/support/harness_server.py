@@ -159,7 +159,9 @@ class Server:
         if done.returncode != 0:
             raise RuntimeError(f"initdb of PostgreSQL {self.major} failed\n{done.stdout}{done.stderr}")
         self.configure({"fsync": "on" if fsync else "off", "max_connections": 60,
-                        "shared_buffers": "32MB", "log_line_prefix": "%m [%p] %q%u@%d "})
+                        "shared_buffers": "32MB", "log_line_prefix": "%m [%p] %q%u@%d ",
+                        # goes with the folder, also when the server is killed
+                        "dynamic_shared_memory_type": "mmap"})
 
     def _give_away_file(self, path: Path) -> None:
         path.chmod(0o600)
