@@ -72,7 +72,7 @@ std::string EngineCore::schema(const std::string& id, const std::string& databas
   LentPort port(*this);
   EndpointRecord nobody;
   nobody.port = port.number();
-  ComputeSettings settings = compute_settings(nobody, "temporary-" + make_uuid());
+  ComputeSettings settings = compute_settings(nobody, "temporary-" + make_uuid().substr(0, 8));
   auto compute = computes_->make(settings);
   struct Removal {
     ComputeControl& compute;
