@@ -120,11 +120,15 @@ SourceLink::HasWal SourceLink::has_wal(Lsn start, Timeline timeline) {
     if (PQstatus(walsender.raw()) != CONNECTION_OK) throw walsender.error("ask for WAL");
     return HasWal::refused;
   }
-  // Where it has nothing to send, it says nothing for a while; what is gone it says at once.
-  pollfd readable{PQsocket(walsender.raw()), POLLIN, 0};
-  if (::poll(&readable, 1, kSilenceMs) == 0) return HasWal::yes;
+  // Where it has nothing to send, it says nothing for a while; what is gone it says at once, maybe
+  // along with what was read of the connection already: then the socket would stay silent.
   char* bytes = nullptr;
-  int got = PQgetCopyData(walsender.raw(), &bytes, 0);
+  int got = PQgetCopyData(walsender.raw(), &bytes, /*async=*/1);
+  if (got == 0) {
+    pollfd readable{PQsocket(walsender.raw()), POLLIN, 0};
+    if (::poll(&readable, 1, kSilenceMs) == 0) return HasWal::yes;
+    got = PQgetCopyData(walsender.raw(), &bytes, /*async=*/0);
+  }
   if (bytes != nullptr) PQfreemem(bytes);
   if (got > 0) return HasWal::yes;
   begun.reset(PQgetResult(walsender.raw()));

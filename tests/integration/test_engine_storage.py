@@ -13,6 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import harness
+from gathering_proxy import GatheringProxy
 from harness_base import wait_until
 from storage_session import (Ledger, Storage, StorageError, commits, ledger_xids, lsn, lsn_text, milliseconds,
                              own_folder, point_words, rfc3339, start_brought, tool_path)
@@ -378,15 +379,25 @@ class Trouble(StorageTest):
 
         wait_until(is_set_back, 60, "the slot to be set back")
         storage.start()
-        wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
+        storage.wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
         self.assertEqual(1, storage.health()["gaps"])
+
+    def test_lost_wal_where_the_answers_come_together(self):
+        """That WAL is gone comes in one piece with the beginning of its stream, as on a busy machine."""
+        source, storage, _, _ = self.lose_slot()
+        proxy = GatheringProxy(source.port)
+        self.addCleanup(proxy.close)
+        storage.url = source.url().replace(f":{source.port}/", f":{proxy.port}/")
+        self.assertIn(str(proxy.port), storage.url)
+        storage.start()
+        storage.wait_until(lambda: storage.health()["gaps"] == 1, 60, "the gap to be noticed")
 
     def test_slot_dropped(self):
         source, storage, _, before = self.lose_slot()
         moment = int(source.psql("SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint"))
         storage.start()
-        wait_until(lambda: storage.health()["gaps"] == 1, 60, "the gap to be noticed")
-        wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
+        storage.wait_until(lambda: storage.health()["gaps"] == 1, 60, "the gap to be noticed")
+        storage.wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
         old, new = storage.windows()
         self.assertLessEqual(lsn(old["to"]), lsn(new["from"]))
         self.assertEqual(before["end"], old["to"])
@@ -410,7 +421,7 @@ class Trouble(StorageTest):
             source.psql("INSERT INTO t SELECT 3, repeat('x', 1000) FROM generate_series(1, 2000);"
                         "SELECT pg_switch_wal()")
         wait_until(lambda: storage.health()["gaps"] == 1, 60, "the slot to be given up")
-        wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
+        storage.wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
         storage.wait_healthy()
         self.assertLess(storage.health()["held_bytes"], 40 << 20)
         server = self.brought(source, storage, storage.ask("head", "main"))
@@ -452,7 +463,7 @@ class Trouble(StorageTest):
         behind = self.flushed(source)
         storage.ask("wait-received", behind, 30)
         self.refused("invalid", storage.ask, "at-lsn", "main", behind)
-        wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
+        storage.wait_until(lambda: len(storage.windows()) == 2, 90, "a new snapshot by itself")
         server = self.brought(source, storage, storage.ask("head", "main"))
         self.assertEqual("1", server.psql("SELECT n FROM u"))
 

@@ -110,6 +110,13 @@ class Storage:
     def log_text(self) -> str:
         return self.log.read_text(errors="replace")
 
+    def wait_until(self, condition, timeout: float, what: str) -> None:
+        """As the harness's; with what the storage said if it takes too long."""
+        try:
+            wait_until(condition, timeout, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.health()}\n{self.log_text()[-4000:]}") from None
+
     def stop(self) -> None:
         if self.process and self.process.poll() is None:
             self.process.stdin.close()
@@ -235,7 +242,12 @@ class Ledger:
         return self
 
     def __exit__(self, *_):
+        writing = self.process.poll() is None
         self.end()
+        if writing:  # what was sent is still being done: the ledger stands when nobody writes any more
+            wait_until(lambda: self.server.psql("SELECT count(*) FROM pg_stat_activity "
+                                                "WHERE application_name = 'pgbench'") == "0",
+                       30, "the last commits")
 
     def end(self):
         if self.process and self.process.poll() is None:
