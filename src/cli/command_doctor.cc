@@ -1,11 +1,12 @@
-// holdfast doctor: the preflight of a backup, and what can be said of the configuration, each
-// finding with its next step.
+// holdfast doctor: the preflight of a backup, what can be said of the configuration, and whether
+// the newest backups could be brought back; each finding with its next step.
 #include <fmt/format.h>
 
 #include "base/text.h"
 #include "cli/backups.h"
 #include "cli/branch_doctor.h"
 #include "cli/command.h"
+#include "cli/doctor_backups.h"
 #include "cli/documents.h"
 #include "cli/keys.h"
 #include "cli/stores.h"
@@ -84,6 +85,7 @@ int command_doctor(CommandContext& context) {
   findings.insert(findings.end(), more.begin(), more.end());
   for (Finding& finding : branch_leg_findings(config, context.run))
     findings.push_back(std::move(finding));
+  for (Finding& finding : backup_findings(context, stores)) findings.push_back(std::move(finding));
   context.console.finish_phase();
 
   context.output.document(doctor_document(findings));
@@ -93,7 +95,7 @@ int command_doctor(CommandContext& context) {
     failures += finding.level == FindingLevel::failure ? 1 : 0;
   }
   context.output.verdict(failures == 0, failures == 0
-                                            ? "a backup can be made"
+                                            ? "nothing to correct: a backup can be made"
                                             : plural(failures, "failure") + " to correct");
   return failures == 0 ? kExitDone : kExitFailed;
 }

@@ -12,9 +12,8 @@
 #include "cli/branch_backups.h"
 #include "cli/command.h"
 #include "cli/documents.h"
-#include "cli/keys.h"
+#include "cli/recovery.h"
 #include "cli/stores.h"
-#include "dump/recover.h"
 
 namespace holdfast {
 namespace {
@@ -90,53 +89,10 @@ RecoveryChoice choose(CommandContext& context) {
   return chosen;
 }
 
-// What a hook sees: what we were started with, but nothing of what is holdfast's own (its secrets)
-// and nothing that would lead libpq to another database.
-std::map<std::string, std::string> hook_environment(const Config& config) {
-  std::map<std::string, std::string> environment = config.environment();
-  for (const Option& option : option_table()) environment.erase(option.variable);
-  std::erase_if(environment, [](const auto& entry) { return entry.first.starts_with("PG"); });
-  return environment;
-}
-
 void require_server(const Config& config) {
   if (!config.given("to"))
     throw Error(ErrorCode::invalid, "no server to recover to is named",
                 "name it: --to postgresql://user@host/");
-}
-
-Conninfo server_of(const Config& config, const std::string& database) {
-  Conninfo server = with_context(config.setting("to").origin,
-                                 [&] { return Conninfo::parse(config.secret("to").reveal()); });
-  std::string named = server.get("dbname");
-  if (named.empty() || named == database || named == "postgres" || named == "template1")
-    return server;
-  throw Error(
-      ErrorCode::invalid,
-      fmt::format("the server's URL names database {}, but {} is what is recovered",
-                  printable(named), printable(database)),
-      fmt::format("leave it out, or recover under that name: --database {}", printable(named)));
-}
-
-RecoverOptions recover_options(const Config& config, const Backup& backup) {
-  RecoverOptions options;
-  options.database = config.text("database");
-  if (options.database.empty() && backup.manifest) options.database = backup.manifest->database;
-  options.server = server_of(config, options.database);
-  options.ignore_missing = config.flag("ignore_missing");
-  options.checks = configured_checks(config);
-  options.jobs = static_cast<int>(config.number("jobs"));
-  options.read_back = config.text("read_back") == "counts" ? ReadBack::counts : ReadBack::full;
-  options.client_folder = config.text("pg_bindir");
-  options.keys = configured_keys(config);
-  options.hook_limit_seconds = static_cast<double>(config.number("hook_timeout"));
-  options.hook_environment = hook_environment(config);
-  for (const char* name : {"post_restore", "cutover"}) {
-    std::string command = config.text(name);
-    bool wanted = std::string_view(name) != "cutover" || !config.flag("no_cutover");
-    if (!command.empty() && wanted) options.hooks.push_back({name, command});
-  }
-  return options;
 }
 
 std::string finding_line(const RecoverFinding& finding) {
@@ -199,7 +155,7 @@ int command_recover(CommandContext& context) {
   RecoveryChoice chosen = choose(context);
   const Backup& backup = chosen.copy.backup;
   ObjectStore& store = *chosen.store().store;
-  RecoverOptions options = recover_options(config, backup);
+  RecoverOptions options = configured_recovery(config, backup);
   RecoverPlan plan = plan_recovery(store, backup, options, context.run);
   context.console.finish_phase();
   bool ready = plan.ready(options.ignore_missing);

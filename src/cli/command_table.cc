@@ -156,10 +156,14 @@ std::vector<CommandInfo> make_commands() {
        "doctor",
        "",
        0,
-       "check that a backup could be made now",
-       "Checks connection, rights, versions, store and configuration; every finding has a next "
-       "step.",
-       {"doctor", "doctor --json"}},
+       "check that a backup could be made now, and the newest one brought back",
+       "Checks connection, rights, versions, stores and configuration, the newest backup of each "
+       "store (with "
+       "--level deep every byte of it) and, with --to, the server that it would be recovered to; "
+       "every finding "
+       "has a next step.",
+       {"doctor", "doctor --level deep", "doctor --to postgresql://postgres@new-server/",
+        "doctor --json"}},
       {kConfig,
        "config",
        "show",

@@ -303,12 +303,13 @@ std::vector<Option> verify_and_restore_options() {
        choice,
        "LEVEL",
        "deep",
-       kVerify,
+       kVerify | kDoctor,
        kVerifyGroup,
        "how much is proven",
        {"quick", "deep", "restore"}},
       {"all", "--all", "", "", flag, "", "", kVerify, kVerifyGroup, "every backup of the store"},
-      {"to", "--to", "HOLDFAST_TO_URL", "", url, "URL", "", kRestore | kRecover, kRestoreGroup,
+      {"to", "--to", "HOLDFAST_TO_URL", "", url, "URL", "", kRestore | kRecover | kDoctor,
+       kRestoreGroup,
        "the server to restore to, and the database if it names one (recover: where to log in "
        "first); else, but not for recover, the source's server; a "
        "password belongs into HOLDFAST_TO_URL, PGPASSWORD or ~/.pgpass, not on the command line"},
