@@ -13,10 +13,12 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 
 namespace holdfast {
 
@@ -31,6 +33,7 @@ struct HttpRequest {
   size_t body_bytes_max = 16 << 20;  // of a body that goes to HttpResponse; more is an error
   int connect_timeout_ms = 10'000;
   int stall_timeout_ms = 30'000;  // without any byte in either direction
+  int total_timeout_ms = 0;       // for all of it, connecting included; 0: as long as it moves
   bool even_if_stopped = false;   // clears up after the user has asked to stop
 };
 
@@ -47,6 +50,12 @@ struct HttpResponse {
     return {};
   }
 };
+
+// What an answer's Retry-After asks for (seconds or a date), at most a day; 0 without one.
+std::chrono::milliseconds retry_after(const HttpResponse& response, UtcTime now);
+
+// `host:port` of an URL: all that may be said of it where it could hold a secret.
+std::string host_of_url(std::string_view url);
 
 // One thread at a time; keeps its connection for the next request.
 class HttpClient {
