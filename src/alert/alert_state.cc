@@ -19,8 +19,8 @@ void count_given_up(AlertSinkState& sink, const AlertMessage& message) {
 bool is_replaced_by(const AlertMessage& older, const AlertMessage& newer) {
   if (is_of_run(newer.type))
     return is_of_run(older.type) && older.incident.key.source == newer.incident.key.source;
-  return newer.type == MessageType::update && older.type == MessageType::update &&
-         older.incident.id == newer.incident.id;
+  bool says_more = newer.type == MessageType::update || newer.type == MessageType::escalated;
+  return says_more && older.type == MessageType::update && older.incident.id == newer.incident.id;
 }
 
 // Keeps what an operator needs longest: beginnings and ends of incidents.

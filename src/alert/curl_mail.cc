@@ -120,10 +120,13 @@ class CurlMail final : public MailTransport {
         static_cast<long>(settings_.tls_required ? CURLUSESSL_ALL : CURLUSESSL_TRY));
     set(CURLOPT_SSLVERSION, static_cast<long>(CURL_SSLVERSION_TLSv1_2));
     // Where TLS is only tried, on this machine, nobody can stand in between.
-    set(CURLOPT_SSL_VERIFYPEER, settings_.tls_required ? 1L : 0L);
-    set(CURLOPT_SSL_VERIFYHOST, settings_.tls_required ? 2L : 0L);
+    bool verified = settings_.tls_required || settings_.tls_from_start;
+    set(CURLOPT_SSL_VERIFYPEER, verified ? 1L : 0L);
+    set(CURLOPT_SSL_VERIFYHOST, verified ? 2L : 0L);
     if (!settings_.ca_file.empty()) set(CURLOPT_CAINFO, settings_.ca_file.c_str());
     set(CURLOPT_TIMEOUT_MS, static_cast<long>(budget.left_ms()));
+    // The wait for the answer to the mail itself knows this limit only (libcurl 7.88, in seconds).
+    set(CURLOPT_SERVER_RESPONSE_TIMEOUT, (budget.left_ms() + 999L) / 1000L);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(std::min(kConnectMsMax, budget.left_ms())));
     if (!settings_.login.empty()) {
       set(CURLOPT_USERNAME, settings_.login.c_str());

@@ -180,7 +180,7 @@ class World {
     RC_ASSERT(count[MessageType::escalated] <= 2);
   }
 
-  TempFolder folder_{"history"};
+  TempFolder folder_{"history", "/dev/shm"};  // order is tested, not the disk
   ManualClock clock_{alert_time("02T02:00")};
   HistorySink a_{"a"}, b_{"b"};
   OutboxSettings settings_;

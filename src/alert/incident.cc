@@ -17,6 +17,7 @@ using std::chrono::minutes;
 
 constexpr size_t kKeyDigits = 16;
 constexpr int kDoublingsMax = 20;
+constexpr int64_t kRelapseLevels = 2;  // a relapse counts as so many updates
 
 template <typename Value>
 using NameTable = std::pair<Value, std::string_view>;
@@ -71,7 +72,9 @@ minutes doubled(minutes first, int64_t times, minutes most) {
 void told(Incident& incident, UtcTime now, const IncidentRules& rules) {
   incident.last_message_at = now;
   incident.failures_told = incident.failures;
-  incident.next_update_at = now + doubled(rules.update_first, incident.updates, rules.update_max);
+  // One that keeps coming back is said less and less often.
+  int64_t level = incident.updates + kRelapseLevels * incident.relapses;
+  incident.next_update_at = now + doubled(rules.update_first, level, rules.update_max);
 }
 
 // Times that lie further ahead than any rule puts them come from a clock that was wrong.

@@ -72,7 +72,7 @@ class OutboxTest : public ::testing::Test {
   DeliveryReport deliver(seconds time_max = seconds(60)) { return outbox().deliver(time_max); }
   static Error down() { return Error(ErrorCode::unavailable, "it is down"); }
 
-  TempFolder folder_{"alerts"};
+  TempFolder folder_{"alerts", "/dev/shm"};
   ManualClock clock_{alert_time("02T02:00")};
   TestSink slack_{"slack", clock_}, mail_{"mail", clock_};
   OutboxSettings settings_;

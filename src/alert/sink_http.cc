@@ -55,6 +55,7 @@ HttpResponse SinkHttp::send(HttpRequest request, const DeliveryBudget& budget) {
   budget.check();
   request.total_timeout_ms = budget.left_ms();
   request.connect_timeout_ms = std::min(kConnectTimeoutMs, request.total_timeout_ms);
+  request.at_most_once = request.method == "POST";  // an issue, a comment, a message
   request.headers.emplace_back("user-agent", "holdfast");
   if (!client_) client_ = transport_.connect();
   try {

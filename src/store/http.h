@@ -34,7 +34,10 @@ struct HttpRequest {
   int connect_timeout_ms = 10'000;
   int stall_timeout_ms = 30'000;  // without any byte in either direction
   int total_timeout_ms = 0;       // for all of it, connecting included; 0: as long as it moves
-  bool even_if_stopped = false;   // clears up after the user has asked to stop
+  // libcurl sends a request again by itself when a kept connection turns out to be closed, though
+  // it may have been carried out. Where twice is worse than a new connection:
+  bool at_most_once = false;
+  bool even_if_stopped = false;  // clears up after the user has asked to stop
 };
 
 struct HttpResponse {
