@@ -20,6 +20,11 @@ using std::chrono::seconds;
 
 struct Crash {};  // the process ends here
 
+// Evenly from the first run on: histories that grow slowly would mostly be without a crash.
+int pick(int low, int high) {
+  return *rc::gen::resize(rc::kNominalSize, rc::gen::inRange(low, high));
+}
+
 // Notes every message with its id; dies before or after noting it, as it is told.
 class HistorySink final : public Notifier {
  public:
@@ -86,7 +91,7 @@ class World {
     IncidentKey key{*rc::gen::element(IncidentKind::backup, IncidentKind::wal_lag), "care",
                     *rc::gen::element<std::string>("s3", "local")};
     Severity severity = *rc::gen::element(Severity::warning, Severity::critical);
-    switch (*rc::gen::inRange(0, 8)) {
+    switch (pick(0, 8)) {
       case 0:
       case 1:
         outbox().failed(key, severity, {});
@@ -96,7 +101,7 @@ class World {
         outbox().good(key);
         break;
       case 3:
-        clock_.advance(minutes(*rc::gen::inRange(0, 6 * 60)));
+        clock_.advance(minutes(pick(0, 6 * 60)));
         break;
       case 4:
         a_.down = !a_.down;
@@ -105,7 +110,7 @@ class World {
         b_.down = !b_.down;
         break;
       case 6:
-        (*rc::gen::element(&a_, &b_))->crash = *rc::gen::inRange(1, 3);
+        (*rc::gen::element(&a_, &b_))->crash = pick(1, 3);
         deliver();
         break;
       default:
@@ -190,7 +195,7 @@ class World {
 };
 
 TEST(AlertHistory, EachIncidentOpensOnceEndsOnceAndIsNeverLost) {
-  rc::check([] { World().run(*rc::gen::inRange(1, 80)); });
+  EXPECT_TRUE(rc::check([] { World().run(pick(20, 80)); }));
 }
 
 }  // namespace
