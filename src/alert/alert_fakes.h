@@ -105,7 +105,12 @@ class FakeGithub final : public FakeService {
     if (path == "/issues" && request.method == "GET") return list(query);
     if (path == "/issues") {
       Json body = Json::parse(request.body);
-      issues.push_back({body.at("title"), body.at("body"), "open", "", {}, false});
+      issues.push_back({body.at("title").get<std::string>(),
+                        body.at("body").get<std::string>(),
+                        "open",
+                        "",
+                        {},
+                        false});
       return with(201, issue_json(issues.size()).dump());
     }
     size_t number = std::stoul(path.substr(path.find_last_of('s', path.find("s/") + 1) + 2));
@@ -117,12 +122,12 @@ class FakeGithub final : public FakeService {
       return with(200, all.dump());
     }
     if (path.ends_with("/comments")) {
-      issue.comments.push_back(Json::parse(request.body).at("body"));
+      issue.comments.push_back(Json::parse(request.body).at("body").get<std::string>());
       return with(201, "{}");
     }
     if (request.method == "PATCH") {
-      issue.state = Json::parse(request.body).at("state");
-      issue.reason = Json::parse(request.body).at("state_reason");
+      issue.state = Json::parse(request.body).at("state").get<std::string>();
+      issue.reason = Json::parse(request.body).at("state_reason").get<std::string>();
     }
     return with(200, issue_json(number).dump());
   }

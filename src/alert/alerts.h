@@ -4,6 +4,7 @@
 // One thread at a time. Without a sink nothing is recorded and nothing said.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
