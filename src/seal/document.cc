@@ -1,4 +1,4 @@
-#include "dump/document.h"
+#include "seal/document.h"
 
 #include <fmt/format.h>
 
