@@ -162,6 +162,11 @@ TEST(TextTest, SplitAndTrim) {
   EXPECT_EQ(trim(" \n"), "");
 }
 
+TEST(TextTest, AsAJsonString) {
+  EXPECT_EQ(json_quoted("näme"), "\"näme\"");
+  EXPECT_EQ(json_quoted("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
+}
+
 TEST(TextTest, Utf8IsStrict) {
   for (const char* good :
        {"", "plain", "größe", "日本", "\xF0\x9F\x90\x98", "\xEF\xBF\xBF", "\xF4\x8F\xBF\xBF"})
