@@ -193,12 +193,21 @@ class RestoreJob {
   // Restored and compared, but not what the operator wants: kept to be looked at.
   [[noreturn]] void set_aside(Connection& admin, const std::string& working,
                               const std::string& failed) {
-    std::string aside = derived_name(options_.database, "_unchecked_" + compact_time());
+    std::string aside = name_of_now(admin, "_unchecked_");
     rename_database(admin, working, aside);
     throw Error(ErrorCode::violated, failed,
                 fmt::format("nothing that was there has been touched; the restored database is "
                             "kept as {}: look at it, then drop it",
                             aside));
+  }
+
+  // A free one, made of the database's, `word` and the time: two restores may end in one second.
+  std::string name_of_now(Connection& admin, const std::string& word) const {
+    constexpr int kInOneSecondMax = 100;  // no end in sight otherwise
+    std::string suffix = word + compact_time(), name = derived_name(options_.database, suffix);
+    for (int number = 2; number < kInOneSecondMax && database_exists(admin, name); ++number)
+      name = derived_name(options_.database, fmt::format("{}_{}", suffix, number));
+    return name;
   }
 
   std::string compact_time() const {
@@ -235,7 +244,7 @@ class RestoreJob {
     if (way != Way::fresh) note_all(copy_database_properties(admin, name, working));
     if (options_.database_properties && way != Way::replace) bring_properties(admin, working);
     if (way == Way::fresh) return rename_database(admin, working, name);
-    std::string kept = derived_name(name, "_before_" + compact_time());
+    std::string kept = name_of_now(admin, "_before_");
     note_bound_things(admin);
     swap_databases(admin, server_, name, working, kept, run_);
     if (way == Way::replace_empty)

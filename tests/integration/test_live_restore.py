@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import unittest
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -157,6 +158,16 @@ class OverTheLiveOne(Base):
                                                      harness.rows(self.server, "from_safety")))
         self.assertEqual({"care", kept, "from_safety"},
                          self.databases() - {"postgres", "template0", "template1"})
+
+    def test_the_old_ones_name_is_taken(self):
+        """As by another restore in the same second: here those of the next seconds all are."""
+        now = datetime.now(timezone.utc)
+        taken = {f"care_before_{now + timedelta(seconds=n):%Y%m%d_%H%M%S}" for n in range(25)}
+        for name in taken:
+            self.server.createdb(name)
+        kept = self.run_holdfast("restore", self.id, "--confirm", "care", "--json").json()["kept_old_as"]
+        self.assertIn(kept, {f"{name}_2" for name in taken})
+        self.assertEqual("", harness.rows_difference(self.live, harness.rows(self.server, kept)))
 
     def test_the_newest_backup_by_default(self):
         """Without --database: --confirm names the source's own."""

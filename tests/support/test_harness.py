@@ -198,6 +198,7 @@ class CompareTest(unittest.TestCase):
             writers = harness.Writers(own)
             writers.wait_for(5)
             own.kill9()
+            harness.wait_until(lambda: writers.errors, what="a writer to notice")
             with self.assertRaisesRegex(AssertionError, "a writer failed"):
                 writers.stop()
 
