@@ -14,7 +14,6 @@ namespace {
 
 constexpr const char* kDatabaseAnnotation = "holdfast-database";
 constexpr const char* kSourceAnnotation = "holdfast-source";
-constexpr int kNamesTried = 20;
 
 std::string annotation_of(const neon::Branch& branch, const char* name) {
   auto found = branch.annotation.find(name);

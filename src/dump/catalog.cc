@@ -337,7 +337,6 @@ Backup find_backup(ObjectStore& store, const std::string& database, const std::s
 void record_proof(ObjectStore& store, const std::string& id, const Proof& proof) {
   std::string content = write_proof(id, proof);
   // Two proofs of one level in the same millisecond: the later one's name moves on.
-  constexpr int kNamesTried = 100;
   std::string written;
   for (int i = 0; written.empty(); ++i) {
     std::string name = proof_name(id, proof.level, proof.at + std::chrono::milliseconds(i));

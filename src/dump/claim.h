@@ -3,9 +3,11 @@
 // (catalog.h, reap_crashed_runs).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "store/object_store.h"
 
 namespace holdfast {
@@ -23,13 +25,22 @@ class Claim {
   ~Claim();
   // The manifest stands: the backup counts.
   void keep();
+  const std::string& id() const { return id_; }
 
  private:
+  void refuse_if_taken(const std::string& name) const;
+
   ObjectStore& store_;
   std::string id_;
   std::vector<std::string> names_;
   bool kept_ = false;
 };
+
+// Claims the id of a new dump of `database` whose snapshot is of `at`. No lock reaches across
+// machines: where another one made a backup of a database of this name in the same millisecond, the
+// later one's id moves on.
+std::unique_ptr<Claim> claim_new_id(ObjectStore& store, const std::string& database, UtcTime at,
+                                    const std::string& machine);
 
 // Whether the store has an object of this name.
 bool stands(ObjectStore& store, const std::string& name);

@@ -69,7 +69,6 @@ class DumpRun {
     SnapshotSession session(source_, options_.lock_timeout_ms, run_.clock);
     session.describe(manifest_);
     manifest_.source = options_.source_name;
-    manifest_.id = backup_id(manifest_.database, manifest_.created_at);
     ClientTools tools =
         choose_client_tools(find_client_tools(options_.client_folder), manifest_.server_major);
     manifest_.holdfast_version = HOLDFAST_VERSION;
@@ -80,17 +79,17 @@ class DumpRun {
     if (options_.seal)
       manifest_.seal = SealRecord{
           options_.seal->method, options_.seal->recipients, gpg_version(), {}, std::nullopt};
-    describe_archive(schema.toc());
 
-    std::vector<std::string> names = {manifest_name(manifest_.id)};
-    for (std::string& name : claimed_names(manifest_.id)) names.push_back(std::move(name));
-    Claim claim(store_, manifest_.id, options_.machine, std::move(names));
+    std::unique_ptr<Claim> claim =
+        claim_new_id(store_, manifest_.database, manifest_.created_at, options_.machine);
+    manifest_.id = claim->id();
+    describe_archive(schema.toc());
     write_archive(session, tools, schema);
     write_globals(tools);
     manifest_.finished_at = run_.clock.now();
     write_object(store_, manifest_name(manifest_.id), as_bytes(write_manifest(manifest_)),
                  {0, options_.keep_until});
-    claim.keep();
+    claim->keep();
     return std::move(manifest_);
   }
 

@@ -29,6 +29,10 @@ constexpr std::string_view kClaimSuffix = ".claim";
 constexpr std::string_view kHoldSuffix = ".hold.json";
 constexpr std::string_view kSealedSuffix = ".gpg";  // put behind that of an archive or of globals
 
+// Names hold a time in milliseconds. Where one is taken, so many of the milliseconds from it on are
+// tried.
+constexpr int kNamesTried = 100;
+
 // Throws Error(invalid) if the database's name is empty or too long for a file's name.
 std::string backup_id(const std::string& database, UtcTime at);
 // Of a backup that is a branch: its id is the branch's name.

@@ -45,9 +45,6 @@ class Scenarios(unittest.TestCase):
         except harness.Unavailable as error:
             raise unittest.SkipTest(str(error)) from None
         cls.addClassCleanup(cls.engine.close)
-        cls.key = harness.temp_dir(mode=0o700) / "key"
-        cls.key.touch(0o600)
-        cls.key.write_text(cls.engine.key + "\n")
         cls.answer = cls.ask()
         cls.size = cls.source.psql("SELECT pg_size_pretty(pg_database_size('care'))")
 
@@ -64,10 +61,8 @@ class Scenarios(unittest.TestCase):
         self.engine.drop_branches()
 
     def run_it(self, *args, **env):
-        return harness.holdfast(*args, timeout=HOUR, env={
-            "DATABASE_URL": self.source.url("care"), "BACKUP_DIR": str(self.folder),
-            "NEON_API_HOST": f"http://127.0.0.1:{self.engine.port}/api/v2", "NEON_API_KEY_FILE": str(self.key),
-            **env})
+        return harness.holdfast(*args, timeout=HOUR, env=self.engine.api_env(**{
+            "DATABASE_URL": self.source.url("care"), "BACKUP_DIR": str(self.folder), **env}))
 
     def backup(self, *args) -> dict:
         """Ids by the kind of backup."""
