@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "dump/branch_record.h"
-#include "dump/document.h"
+#include "seal/document.h"
 
 namespace {
 

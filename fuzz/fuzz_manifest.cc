@@ -7,9 +7,9 @@
 #include <string>
 
 #include "base/error.h"
-#include "dump/document.h"
 #include "dump/manifest.h"
 #include "dump/names.h"
+#include "seal/document.h"
 
 namespace {
 

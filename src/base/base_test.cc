@@ -75,6 +75,14 @@ TEST(BytesTest, HexIsStrict) {
   for (const char* bad : {"0", "0g", "AB", " 00", "0x"}) EXPECT_EQ(from_hex(bad), "") << bad;
 }
 
+TEST(BytesTest, Base64IsRfc4648) {  // section 10
+  for (auto [text, coded] : {std::pair("", ""), std::pair("f", "Zg=="), std::pair("fo", "Zm8="),
+                             std::pair("foo", "Zm9v"), std::pair("foob", "Zm9vYg=="),
+                             std::pair("fooba", "Zm9vYmE="), std::pair("foobar", "Zm9vYmFy")})
+    EXPECT_EQ(to_base64(as_bytes(text)), coded);
+  EXPECT_EQ(to_base64(as_bytes("\xFB\xFF\xFE")), "+//+");
+}
+
 TEST(ClockTest, TimesReadBack) {
   UtcTime time = parse_rfc3339("2026-11-10T14:30:00.123Z");
   EXPECT_EQ(format_rfc3339(time), "2026-11-10T14:30:00.123Z");
@@ -152,6 +160,11 @@ TEST(TextTest, SplitAndTrim) {
   EXPECT_EQ(split("", ','), std::vector<std::string>{""});
   EXPECT_EQ(trim(" \t a b\r\n"), "a b");
   EXPECT_EQ(trim(" \n"), "");
+}
+
+TEST(TextTest, AsAJsonString) {
+  EXPECT_EQ(json_quoted("näme"), "\"näme\"");
+  EXPECT_EQ(json_quoted("a\"b\\c\n"), "\"a\\\"b\\\\c\\u000a\"");
 }
 
 TEST(TextTest, Utf8IsStrict) {

@@ -1,6 +1,22 @@
 #include "base/bytes.h"
 
+#include <algorithm>
+
 namespace holdfast {
+
+std::string to_base64(ByteView bytes) {
+  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  std::string text;
+  text.reserve((bytes.size() + 2) / 3 * 4);
+  for (size_t at = 0; at < bytes.size(); at += 3) {
+    size_t count = std::min<size_t>(3, bytes.size() - at);
+    uint32_t group = 0;
+    for (size_t i = 0; i < 3; ++i) group = group << 8 | (i < count ? bytes[at + i] : 0u);
+    for (size_t i = 0; i < 4; ++i)
+      text.push_back(i <= count ? kDigits[group >> (18 - 6 * i) & 63] : '=');
+  }
+  return text;
+}
 
 std::string to_hex(ByteView bytes) {
   constexpr char kDigits[] = "0123456789abcdef";

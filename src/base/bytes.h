@@ -1,5 +1,5 @@
-// Bytes in fixed order and in hexadecimal. Little helpers instead of struct casts, so that every
-// format is the same on every machine. All functions are pure.
+// Bytes in fixed order, in hexadecimal and in base64. Little helpers instead of struct casts, so
+// that every format is the same on every machine. All functions are pure.
 #pragma once
 
 #include <cstddef>
@@ -44,6 +44,9 @@ inline uint64_t load_le64(const uint8_t* p) {
 inline void store_le64(uint8_t* p, uint64_t value) {
   for (int i = 0; i < 8; ++i) p[i] = static_cast<uint8_t>(value >> (8 * i));
 }
+
+// RFC 4648 section 4: with padding, without line breaks.
+std::string to_base64(ByteView bytes);
 
 // Lower-case hexadecimal, two digits a byte.
 std::string to_hex(ByteView bytes);

@@ -13,6 +13,7 @@
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
 #include "base/error.h"
 
@@ -192,12 +193,18 @@ TempFolder::~TempFolder() {
   std::filesystem::remove_all(path_, ignored);
 }
 
-FileLock::FileLock(const std::string& path, const std::string& what)
+FileLock::FileLock(const std::string& path, const std::string& what,
+                   std::chrono::milliseconds wait_max)
     : fd_(open_file(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600)) {
+  constexpr std::chrono::milliseconds kPause{5};
   int result;
-  do {
-    result = ::flock(fd_.get(), LOCK_EX | LOCK_NB);
-  } while (result != 0 && errno == EINTR);
+  for (std::chrono::milliseconds waited{};; waited += kPause) {
+    do {
+      result = ::flock(fd_.get(), LOCK_EX | LOCK_NB);
+    } while (result != 0 && errno == EINTR);
+    if (result == 0 || errno != EWOULDBLOCK || waited >= wait_max) break;
+    std::this_thread::sleep_for(kPause);
+  }
   if (result != 0 && errno != EWOULDBLOCK) throw system_error(fmt::format("lock {}", path), errno);
   if (result == 0) {
     std::string line = fmt::format("{}\n", ::getpid());

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -93,7 +94,9 @@ class TempFolder {
 class FileLock {
  public:
   // Takes the lock or throws Error(busy): "another holdfast run holds <what> (process 1234)".
-  FileLock(const std::string& path, const std::string& what);
+  // With `wait_max`, waits so long for the other one to be done: for locks that are held briefly.
+  FileLock(const std::string& path, const std::string& what,
+           std::chrono::milliseconds wait_max = {});
   FileLock(const FileLock&) = delete;
   FileLock& operator=(const FileLock&) = delete;
   ~FileLock();

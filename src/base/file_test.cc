@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "base/error.h"
 
@@ -154,6 +155,18 @@ TEST_F(FileTest, LockKeepsOthersOutAndNamesTheHolder) {
   lock.reset();
   EXPECT_EQ(read_file(path("lock"), 100), "");
   FileLock third(path("lock"), "the store");
+}
+
+TEST_F(FileTest, ALockThatIsHeldBrieflyIsWaitedFor) {
+  std::optional<FileLock> lock;
+  lock.emplace(path("lock"), "it");
+  std::optional<Error> error =
+      error_of([&] { FileLock second(path("lock"), "it", std::chrono::milliseconds(20)); });
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code(), ErrorCode::busy);
+  std::jthread other([&] { FileLock second(path("lock"), "it", std::chrono::minutes(5)); });
+  lock.reset();
+  other.join();
 }
 
 TEST_F(FileTest, LockEndsWithItsProcess) {

@@ -118,6 +118,20 @@ bool is_utf8(std::string_view text) {
   return true;
 }
 
+std::string json_quoted(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\')
+      out.append({'\\', c});
+    else if (static_cast<unsigned char>(c) < 0x20)
+      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
+    else
+      out.push_back(c);
+  }
+  out.push_back('"');
+  return out;
+}
+
 std::string printable(std::string_view text, size_t bytes_max) {
   std::string out;
   while (!text.empty()) {

@@ -24,6 +24,10 @@ std::string lower(std::string_view text);  // of ASCII letters alone
 // Whether `text` is well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates).
 bool is_utf8(std::string_view text);
 
+// `text`, which is UTF-8, as a JSON string: `"`, `\` and control characters are escaped, nothing
+// else.
+std::string json_quoted(std::string_view text);
+
 // Whether `host` names this machine only (127.0.0.0/8, ::1, localhost): what listens there,
 // only this machine can reach.
 bool is_loopback(const std::string& host);

@@ -27,11 +27,12 @@ std::vector<CommandInfo> make_commands() {
        {"list", "list --json"}},
       {kShow,
        "show",
-       "ID",
+       "ID|latest",
        1,
        "show what is in a backup",
        "Shows a backup's manifest: where it came from, its objects, its tables and their rows.",
-       {"show latest", "show care_commons_2026-11-23T02-00-00-000Z --json"}},
+       {"show latest", "show care_commons_2026-11-23T02-00-00-000Z --json"},
+       {"latest"}},
       {kVerify,
        "verify",
        "[ID|latest|FILE]",
@@ -42,7 +43,8 @@ std::vector<CommandInfo> make_commands() {
        "archive "
        "on this machine; one that holdfast did not write is checked as far as it can be.",
        {"verify", "verify latest --level restore", "verify --all --level quick",
-        "verify ./old.dump"}},
+        "verify ./old.dump"},
+       {"latest"}},
       {kRestore,
        "restore",
        "[ID|latest|FILE]",
@@ -54,7 +56,8 @@ std::vector<CommandInfo> make_commands() {
        "made first, and the old database is kept beside the new one.",
        {"restore", "restore latest --table visits --database visits_check",
         "restore care_commons_2026-11-23T02-00-00-000Z --confirm care_commons",
-        "restore ./pg_dump_made_this.dump --to postgresql://postgres@localhost/"}},
+        "restore ./pg_dump_made_this.dump --to postgresql://postgres@localhost/"},
+       {"latest"}},
       {kRecover,
        "recover",
        "[ID|latest]",
@@ -66,7 +69,8 @@ std::vector<CommandInfo> make_commands() {
        "lacks is said before anything is written; --dry-run shows the plan and writes nothing.",
        {"recover --to postgresql://postgres@new-server/ --dry-run",
         "recover --to postgresql://postgres@new-server/",
-        "recover --to postgresql://postgres@localhost/ --database care_drill --no-cutover"}},
+        "recover --to postgresql://postgres@localhost/ --database care_drill --no-cutover"},
+       {"latest"}},
       {kCopy,
        "copy",
        "ID|latest",
@@ -75,7 +79,8 @@ std::vector<CommandInfo> make_commands() {
        "Copies archive, globals and manifest, byte for byte, from a store that holds the backup to "
        "the store named by --to, and proves the copy. The archive is held against its manifest on "
        "the way: damage is not copied.",
-       {"copy latest --to s3", "copy care_commons_2026-11-23T02-00-00-000Z --to offsite"}},
+       {"copy latest --to s3", "copy care_commons_2026-11-23T02-00-00-000Z --to offsite"},
+       {"latest"}},
       {kPrune,
        "prune",
        "",
@@ -121,7 +126,8 @@ std::vector<CommandInfo> make_commands() {
        "Makes, lists and revokes keys of the engine whose work folder this is. A key is shown "
        "once, "
        "when it is made: only its hash is kept.",
-       {"key add ci", "key list", "key revoke 7d1f"}},
+       {"key add ci", "key list", "key revoke 7d1f"},
+       {"add", "list", "revoke"}},
       {kBranch,
        "branch",
        "ACTION [BRANCH] [NAME]",
@@ -143,7 +149,9 @@ std::vector<CommandInfo> make_commands() {
         "branch url before-update", "branch restore main --at 2026-11-10T14:29:59Z --confirm main",
         "branch promote before-update --confirm main", "branch delete before-update",
         "branch window", "branch compare before-update",
-        "branch find --table visits --where \"status = 'paid'\""}},
+        "branch find --table visits --where \"status = 'paid'\""},
+       {"list", "create", "show", "start", "suspend", "url", "delete", "rename", "restore",
+        "promote", "window", "compare", "find"}},
       {kPsql,
        "psql",
        "BRANCH [-- ARGUMENTS]",
@@ -170,7 +178,8 @@ std::vector<CommandInfo> make_commands() {
        1,
        "show the effective configuration",
        "Shows every setting with its value and where it comes from. Secrets are not shown.",
-       {"config show", "config show --source billing --json"}},
+       {"config show", "config show --source billing --json"},
+       {"show"}},
       {kVersion,
        "version",
        "",
@@ -178,20 +187,48 @@ std::vector<CommandInfo> make_commands() {
        "show versions of holdfast, its libraries and formats",
        "Shows the versions of holdfast, of the libraries it uses and of the formats it writes.",
        {"version", "version --json"}},
+      {kCompletion,
+       "completion",
+       "bash|zsh|fish",
+       1,
+       "write what a shell completes commands and options with",
+       "Writes a script for the shell that is named, which then completes commands, options and "
+       "the "
+       "values that are known beforehand. Debian's package brings all three to where the shells "
+       "look "
+       "for them.",
+       {"completion bash > ~/.local/share/bash-completion/completions/holdfast",
+        "completion fish > ~/.config/fish/completions/holdfast.fish"},
+       {"bash", "zsh", "fish"}},
       {kHelp,
        "help",
        "[COMMAND]",
        1,
        "show this, or the help of a command",
-       "Shows the help of a command; `help configuration` prints the configuration reference.",
-       {"help", "help restore", "help configuration"}},
+       "Shows the help of a command; `help configuration` prints the configuration reference, "
+       "`help "
+       "man` the manual page.",
+       {"help", "help restore", "help configuration", "help man | man -l -"},
+       {"configuration", "man"}},
   };
+}
+
+// What help there is: of each command as well.
+void complete_help(std::vector<CommandInfo>& table) {
+  std::vector<std::string> names;
+  for (const CommandInfo& command : table) names.push_back(command.name);
+  for (CommandInfo& command : table)
+    if (command.bit == kHelp) command.words.insert(command.words.end(), names.begin(), names.end());
 }
 
 }  // namespace
 
 const std::vector<CommandInfo>& command_table() {
-  static const std::vector<CommandInfo> table = make_commands();
+  static const std::vector<CommandInfo> table = [] {
+    std::vector<CommandInfo> all = make_commands();
+    complete_help(all);
+    return all;
+  }();
   return table;
 }
 

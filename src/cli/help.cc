@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/error.h"
 #include "base/text.h"
 
 namespace holdfast {
@@ -12,11 +13,6 @@ namespace {
 
 constexpr size_t kHelpColumns = 96;
 constexpr size_t kNameColumns = 34;
-
-const char* const kExitCodes =
-    "Exit codes: 0 done · 1 failed · 2 usage or configuration · 3 partly done, the rest is safe ·\n"
-    "            4 damage found · 5 a policy is violated · 6 another run holds the lock ·\n"
-    "            130 interrupted\n";
 
 // `text` in lines of at most `columns`, later ones indented.
 std::string wrapped(const std::string& text, size_t indent, size_t columns) {
@@ -31,14 +27,20 @@ std::string wrapped(const std::string& text, size_t indent, size_t columns) {
   return result + line;
 }
 
-// "one of dump, branch, both; default both; environment HOLDFAST_TYPE"
-std::string facts_of(const Option& option) {
-  std::vector<std::string> facts;
-  if (option.kind == OptionKind::choice)
-    facts.push_back(fmt::format("{}", fmt::join(option.choices, "|")));
-  if (!option.default_text.empty()) facts.push_back("default " + option.default_text);
-  if (!option.variable.empty()) facts.push_back(option.variable);
-  return facts.empty() ? "" : fmt::format(" [{}]", fmt::join(facts, "; "));
+// Lines break between codes only.
+std::string exit_codes() {
+  std::string text = "Exit codes:", line = text;
+  for (const ExitCodeMeaning& exit : exit_code_meanings()) {
+    bool last = exit.code == exit_code_meanings().back().code;
+    std::string item = fmt::format(" {} {}{}", exit.code, exit.meaning, last ? "" : " ·");
+    if (line.size() + item.size() > kHelpColumns) {
+      line = std::string(11, ' ');
+      text += "\n" + line;
+    }
+    line += item;
+    text += item;
+  }
+  return text + "\n";
 }
 
 std::string option_lines(const Option& option) {
@@ -128,6 +130,37 @@ std::string reference_table(const std::string& group) {
 
 }  // namespace
 
+const std::vector<ExitCodeMeaning>& exit_code_meanings() {
+  static const std::vector<ExitCodeMeaning> meanings = {
+      {kExitDone, "done"},
+      {kExitFailed, "failed"},
+      {kExitUsage, "usage or configuration"},
+      {kExitPartial, "partly done, the rest is safe"},
+      {kExitDamage, "damage found"},
+      {kExitViolation, "a policy is violated"},
+      {kExitLocked, "another run holds the lock"},
+      {kExitInterrupted, "interrupted"},
+  };
+  return meanings;
+}
+
+std::string facts_of(const Option& option) {
+  std::vector<std::string> facts;
+  if (option.kind == OptionKind::choice)
+    facts.push_back(fmt::format("{}", fmt::join(option.choices, "|")));
+  if (!option.default_text.empty()) facts.push_back("default " + option.default_text);
+  if (!option.variable.empty()) facts.push_back(option.variable);
+  return facts.empty() ? "" : fmt::format(" [{}]", fmt::join(facts, "; "));
+}
+
+std::vector<std::string> option_groups() {
+  std::vector<std::string> groups;
+  for (const Option& option : option_table())
+    if (std::find(groups.begin(), groups.end(), option.group) == groups.end())
+      groups.push_back(option.group);
+  return groups;
+}
+
 std::string short_usage() {
   std::string names;
   for (const CommandInfo& command : command_table())
@@ -154,7 +187,7 @@ std::string main_help() {
     text += fmt::format("  {:<34}{}\n",
                         command.name + (command.arguments.empty() ? "" : " ") + command.arguments,
                         command.summary);
-  return text + global_options() + "\n" + kExitCodes +
+  return text + global_options() + "\n" + exit_codes() +
          "Documentation: docs/ (docs/configuration.md has every setting, also as `holdfast help "
          "configuration`)\n";
 }
@@ -165,7 +198,7 @@ std::string command_help(const CommandInfo& command) {
   text += fmt::format("\nUsage: holdfast {}{}{} [options]\n\n{}\n", command.name,
                       command.arguments.empty() ? "" : " ", command.arguments,
                       wrapped(command.text, 0, kHelpColumns));
-  return text + options_of(command.bit, false, "Options") + global_options() + "\n" + kExitCodes;
+  return text + options_of(command.bit, false, "Options") + global_options() + "\n" + exit_codes();
 }
 
 std::string configuration_reference() {
@@ -211,11 +244,7 @@ std::string configuration_reference() {
       "into `DATABASE_URL`, a file (`chmod 600`), `PGPASSWORD` or `~/.pgpass`. libpq's own "
       "variables\n"
       "(`PGSSLMODE`, `PGSSLROOTCERT`, …) hold for everything that the URL does not say.\n";
-  std::vector<std::string> groups;
-  for (const Option& option : option_table())
-    if (std::find(groups.begin(), groups.end(), option.group) == groups.end())
-      groups.push_back(option.group);
-  for (const std::string& group : groups) text += reference_table(group);
+  for (const std::string& group : option_groups()) text += reference_table(group);
   return text;
 }
 

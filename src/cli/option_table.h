@@ -1,6 +1,7 @@
 // The one table of commands and options. Everything that knows an option takes it from here: the
-// command line (arguments.cc), the environment and holdfast.toml (config.cc), `--help` (help.cc)
-// and docs/configuration.md, which `holdfast help configuration` prints.
+// command line (arguments.cc), the environment and holdfast.toml (config.cc), `--help` (help.cc),
+// docs/configuration.md (`holdfast help configuration`), the manual page (manual.cc) and what
+// shells complete (completion.cc).
 //
 // A row says under which names an option can be given, what values it takes and which commands
 // listen to it. Adding an option is adding a row and reading it by its name in a command.
@@ -34,7 +35,8 @@ enum CommandBit : unsigned {
   kKey = 1 << 15,
   kBranch = 1 << 16,
   kPsql = 1 << 17,
-  kEveryCommand = (1 << 18) - 1,
+  kCompletion = 1 << 18,
+  kEveryCommand = (1 << 19) - 1,
 };
 
 struct CommandInfo {
@@ -45,6 +47,8 @@ struct CommandInfo {
   std::string summary;                // one line
   std::string text;                   // what it does, for `help COMMAND`
   std::vector<std::string> examples;  // without "holdfast "
+  // What the first argument can be, where that is one of a few words; shells complete them.
+  std::vector<std::string> words = {};
 };
 
 enum class OptionKind {

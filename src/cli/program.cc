@@ -8,8 +8,10 @@
 #include "base/text.h"
 #include "cli/arguments.h"
 #include "cli/command.h"
+#include "cli/completion.h"
 #include "cli/documents.h"
 #include "cli/help.h"
+#include "cli/manual.h"
 #include "cli/signals.h"
 
 extern char** environ;
@@ -68,6 +70,7 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_psql(context);
     case kVersion:
     case kHelp:
+    case kCompletion:
     case kEveryCommand:
       break;
   }
@@ -115,20 +118,27 @@ int show_help(const Arguments& arguments) {
     about = nullptr;
     if (!arguments.positionals.empty()) {
       const std::string& name = arguments.positionals.front();
-      if (name == "configuration") {
-        fmt::print("{}", configuration_reference());
+      if (name == "configuration" || name == "man") {
+        fmt::print("{}", name == "man" ? manual_page(HOLDFAST_VERSION) : configuration_reference());
         return kExitDone;
       }
       about = find_command(name);
-      std::vector<std::string> names = {"configuration"};
-      for (const CommandInfo& command : command_table()) names.push_back(command.name);
       if (about == nullptr)
         throw Error(ErrorCode::invalid,
-                    fmt::format("there is no help on {}{}", shown(name), did_you_mean(name, names)),
+                    fmt::format("there is no help on {}{}", shown(name),
+                                did_you_mean(name, arguments.command->words)),
                     "see: holdfast help");
     }
   }
   fmt::print("{}", about == nullptr ? main_help() : command_help(*about));
+  return kExitDone;
+}
+
+int show_completion(const Arguments& arguments) {
+  if (arguments.positionals.empty())
+    throw Error(ErrorCode::invalid, "completion: for which shell?",
+                "holdfast completion bash, zsh or fish");
+  fmt::print("{}", completion_script(arguments.positionals.front()));
   return kExitDone;
 }
 
@@ -153,6 +163,8 @@ int run_arguments(const Arguments& arguments, const Environment& environment, Co
     return command_version(output);
   if (arguments.help || (arguments.command != nullptr && arguments.command->bit == kHelp))
     return show_help(arguments);
+  if (arguments.command != nullptr && arguments.command->bit == kCompletion)
+    return show_completion(arguments);
   if (arguments.command == nullptr) {
     if (!output.json()) {
       fmt::print(stderr, "{}", short_usage());

@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "dump/document.h"
-#include "dump/json_fields.h"
 #include "dump/names.h"
+#include "seal/document.h"
+#include "seal/json_fields.h"
 
 namespace holdfast {
 namespace {

@@ -4,9 +4,9 @@
 
 #include "base/expect_error.h"
 #include "dump/catalog.h"
-#include "dump/document.h"
 #include "dump/manifest_samples.h"
 #include "dump/names.h"
+#include "seal/document.h"
 #include "store/local_store.h"
 
 namespace holdfast {

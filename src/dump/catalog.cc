@@ -7,9 +7,9 @@
 #include <set>
 #include <tuple>
 
-#include "dump/document.h"
-#include "dump/json_fields.h"
 #include "dump/names.h"
+#include "seal/document.h"
+#include "seal/json_fields.h"
 
 namespace holdfast {
 namespace {

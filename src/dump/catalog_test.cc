@@ -90,6 +90,20 @@ TEST_F(CatalogTest, WhatOthersMadeAndWhatIsUnfinishedDoesNotCount) {
                                    " | make one with: holdfast backup");
 }
 
+// The names are those of audit/anchor.h, a layer that this one does not know.
+TEST_F(CatalogTest, AnchorsOfTheAuditLogAreNobodysBackup) {
+  const std::string anchor =
+      "audit/0123456789abcdef0123456789abcdef/00000000000000000812.anchor.json";
+  put(anchor, "an anchor");
+  std::string id = put_backup("audit", "2026-11-20T02:00:00.000Z");
+  put(claim_name(id), "");
+  EXPECT_EQ(ids(), Ids{id});
+  EXPECT_EQ(ids("audit"), Ids{id});
+  reap_crashed_runs(*store_, {});
+  remove_backup(*store_, id, "0123456789abcdef");
+  EXPECT_EQ(names(), Ids{anchor});
+}
+
 TEST_F(CatalogTest, DamagedManifestsAreListedWithTheReason) {
   std::string good = put_backup("care", "2026-11-21T02:00:00.000Z");
   std::string bad = put_backup("care", "2026-11-22T02:00:00.000Z");

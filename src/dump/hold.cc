@@ -4,9 +4,9 @@
 
 #include "base/text.h"
 #include "dump/claim.h"
-#include "dump/document.h"
-#include "dump/json_fields.h"
 #include "dump/names.h"
+#include "seal/document.h"
+#include "seal/json_fields.h"
 
 namespace holdfast {
 namespace {

@@ -4,9 +4,9 @@
 #include <iterator>
 #include <set>
 
-#include "dump/document.h"
-#include "dump/json_fields.h"
 #include "dump/names.h"
+#include "seal/document.h"
+#include "seal/json_fields.h"
 #include "store/object_store.h"
 
 namespace holdfast {

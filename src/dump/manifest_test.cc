@@ -8,9 +8,9 @@
 
 #include "base/error.h"
 #include "base/text.h"
-#include "dump/document.h"
 #include "dump/manifest_samples.h"
 #include "dump/names.h"
+#include "seal/document.h"
 
 namespace holdfast {
 namespace {

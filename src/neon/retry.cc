@@ -1,13 +1,10 @@
 #include "neon/retry.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <condition_variable>
 #include <mutex>
 #include <random>
-
-#include "store/s3_xml.h"
 
 namespace holdfast::neon {
 namespace {
@@ -37,17 +34,6 @@ std::unique_ptr<Waits> make_real_waits() {
 milliseconds backoff_most(int done) {
   int doublings = std::clamp(done - 1, 0, 16);
   return std::min(kBackoffBase * (1 << doublings), kBackoffMax);
-}
-
-milliseconds retry_after(const HttpResponse& response, UtcTime now) {
-  std::string text = response.header("retry-after");
-  int64_t seconds = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  if (!text.empty() && error == std::errc() && end == text.data() + text.size())
-    return std::chrono::seconds(std::clamp<int64_t>(seconds, 0, 86400));
-  if (std::optional<UtcTime> at = parse_http_time(text))
-    return std::clamp<milliseconds>(*at - now, milliseconds(0), std::chrono::hours(24));
-  return milliseconds(0);
 }
 
 RateLimit::RateLimit(double per_second, double burst, const Clock& clock)

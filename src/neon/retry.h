@@ -39,9 +39,6 @@ inline constexpr double kRequestsBurst = 20;           // Neon: 40 for a route
 // The longest wait before attempt `done` + 1 (1: after the first); its length is the dice's.
 milliseconds backoff_most(int done);
 
-// What an answer's Retry-After asks for (seconds or a date), 0 without one.
-milliseconds retry_after(const HttpResponse& response, UtcTime now);
-
 // A bucket of requests that fills up again with time. One thread at a time.
 class RateLimit {
  public:

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "seal/hmac.h"
 #include "seal/sha256.h"
 
 namespace holdfast {
@@ -62,6 +63,11 @@ TEST(RowChecksum, HexRoundTripAndCarry) {
 TEST(Sha256, KnownAnswer) {  // FIPS 180-4 example
   EXPECT_EQ(sha256_hex(as_bytes("abc")),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Hmac, KnownAnswer) {  // RFC 4231, test case 2
+  EXPECT_EQ(to_hex(hmac_sha256(as_bytes("Jefe"), "what do ya want for nothing?")),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
 }  // namespace

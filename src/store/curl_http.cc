@@ -99,12 +99,6 @@ int on_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off_t) {
   return static_cast<Exchange*>(context)->stopped() ? 1 : 0;
 }
 
-std::string host_of(const std::string& url) {
-  size_t start = url.find("://");
-  start = start == std::string::npos ? 0 : start + 3;
-  return url.substr(start, url.find_first_of("/?", start) - start);
-}
-
 // This machine, and what answers only on it: a proxy could not reach them, or would learn secrets.
 bool is_local(const std::string& host) {
   for (std::string_view start : {"169.254.", "127.", "localhost", "[::1]", "[fd00:ec2::", "[fe80:"})
@@ -113,7 +107,7 @@ bool is_local(const std::string& host) {
 }
 
 Error failure(CURLcode code, const Exchange& exchange, const char* detail) {
-  std::string host = host_of(exchange.request.url);
+  std::string host = host_of_url(exchange.request.url);
   if (exchange.stopped()) return Error(ErrorCode::cancelled, "interrupted");
   if (exchange.too_large)
     return Error(ErrorCode::unavailable,
@@ -177,7 +171,7 @@ class CurlClient final : public HttpClient {
   static void check(const HttpRequest& request) {
     if (!request.url.starts_with("http://") && !request.url.starts_with("https://"))
       throw Error(ErrorCode::invalid,
-                  fmt::format("'{}' is no address to send to", host_of(request.url)),
+                  fmt::format("'{}' is no address to send to", host_of_url(request.url)),
                   "an endpoint looks like https://s3.example.org");
     for (const auto& [name, value] : request.headers)
       if (name.find_first_of("\r\n") != std::string::npos ||
@@ -195,16 +189,19 @@ class CurlClient final : public HttpClient {
     set(CURLOPT_SSL_VERIFYPEER, 1L);
     set(CURLOPT_SSL_VERIFYHOST, 2L);
     if (!options_.ca_file.empty()) set(CURLOPT_CAINFO, options_.ca_file.c_str());
+    set(CURLOPT_FRESH_CONNECT, request.at_most_once ? 1L : 0L);
     set(CURLOPT_FOLLOWLOCATION, 0L);
     set(CURLOPT_NOSIGNAL, 1L);
     set(CURLOPT_TCP_KEEPALIVE, 1L);
     set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(request.connect_timeout_ms));
-    // No limit for the whole: only for standing still.
+    // As a rule no limit for the whole: only for standing still.
     set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    if (request.total_timeout_ms > 0)
+      set(CURLOPT_TIMEOUT_MS, static_cast<long>(request.total_timeout_ms));
     set(CURLOPT_LOW_SPEED_TIME, std::max(1L, request.stall_timeout_ms / 1000L));
     set(CURLOPT_BUFFERSIZE, kTransferBytes);
     set(CURLOPT_UPLOAD_BUFFERSIZE, kTransferBytes);
-    if (is_local(host_of(request.url))) set(CURLOPT_PROXY, "");
+    if (is_local(host_of_url(request.url))) set(CURLOPT_PROXY, "");
   }
 
   void set_callbacks(Exchange& exchange) {

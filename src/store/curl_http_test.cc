@@ -173,25 +173,55 @@ TEST(CurlHttp, WhoeverIsNotThereIsUnavailable) {
                             "GET", "http://127.0.0.1:1/", {{"x", "a\r\nb: c"}}, {}, {}}));
 }
 
+// Takes connections and says nothing.
+class SilentServer {
+ public:
+  SilentServer() : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    auto* raw = reinterpret_cast<sockaddr*>(&address);
+    EXPECT_EQ(::bind(listener_.get(), raw, size), 0);
+    EXPECT_EQ(::listen(listener_.get(), 5), 0);
+    EXPECT_EQ(::getsockname(listener_.get(), raw, &size), 0);
+    url_ = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/";
+  }
+  int socket() const { return listener_.get(); }
+  const std::string& url() const { return url_; }
+
+ private:
+  Fd listener_;
+  std::string url_;
+};
+
+// A limit for the whole ends what only stands still, long before the stall would be noticed.
+TEST(CurlHttp, ARequestCanHaveALimitForAllOfIt) {
+  SilentServer silent;
+  HttpRequest request{"GET", silent.url(), {}, {}, {}};
+  request.stall_timeout_ms = 3600'000;
+  request.total_timeout_ms = 50;
+  EXPECT_ERROR(unavailable, make_curl_transport()->connect()->send(request));
+}
+
+TEST(CurlHttp, OfAnUrlOnlyTheHostIsSaid) {
+  EXPECT_EQ(host_of_url("https://hooks.slack.com/services/T0/B0/secret"), "hooks.slack.com");
+  EXPECT_EQ(host_of_url("https://anna:s3cr3t@host.test:8443?token=x"), "host.test:8443");
+  EXPECT_EQ(host_of_url("https://a@b@host.test#f"), "host.test");
+}
+
 // A server that says nothing: the wish to stop ends the waiting, but not a request that clears up.
 TEST(CurlHttp, TheWishToStopEndsARequest) {
   std::stop_source stop;
   CurlOptions options;
   options.stop = stop.get_token();
   std::unique_ptr<HttpTransport> transport = make_curl_transport(options);
-  Fd silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  ASSERT_EQ(::bind(silent.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
-  ASSERT_EQ(::listen(silent.get(), 5), 0);
-  ASSERT_EQ(::getsockname(silent.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-  std::string url = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/";
+  SilentServer silent;
   std::future<void> waiting = std::async(std::launch::async, [&] {
-    EXPECT_ERROR(cancelled, transport->connect()->send(HttpRequest{"GET", url, {}, {}, {}}));
+    EXPECT_ERROR(cancelled,
+                 transport->connect()->send(HttpRequest{"GET", silent.url(), {}, {}, {}}));
   });
-  Fd accepted(::accept(silent.get(), nullptr, nullptr));
+  Fd accepted(::accept(silent.socket(), nullptr, nullptr));
   stop.request_stop();
   waiting.get();
 

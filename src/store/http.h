@@ -13,10 +13,12 @@
 #include <span>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/bytes.h"
+#include "base/clock.h"
 
 namespace holdfast {
 
@@ -31,7 +33,11 @@ struct HttpRequest {
   size_t body_bytes_max = 16 << 20;  // of a body that goes to HttpResponse; more is an error
   int connect_timeout_ms = 10'000;
   int stall_timeout_ms = 30'000;  // without any byte in either direction
-  bool even_if_stopped = false;   // clears up after the user has asked to stop
+  int total_timeout_ms = 0;       // for all of it, connecting included; 0: as long as it moves
+  // libcurl sends a request again by itself when a kept connection turns out to be closed, though
+  // it may have been carried out. Where twice is worse than a new connection:
+  bool at_most_once = false;
+  bool even_if_stopped = false;  // clears up after the user has asked to stop
 };
 
 struct HttpResponse {
@@ -47,6 +53,12 @@ struct HttpResponse {
     return {};
   }
 };
+
+// What an answer's Retry-After asks for (seconds or a date), at most a day; 0 without one.
+std::chrono::milliseconds retry_after(const HttpResponse& response, UtcTime now);
+
+// `host:port` of an URL: all that may be said of it where it could hold a secret.
+std::string host_of_url(std::string_view url);
 
 // One thread at a time; keeps its connection for the next request.
 class HttpClient {

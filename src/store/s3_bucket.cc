@@ -65,14 +65,6 @@ std::string md5_bytes(ByteView bytes) {
   return digest;
 }
 
-std::string base64(ByteView bytes) {
-  std::string text((bytes.size() + 2) / 3 * 4 + 1, '\0');  // OpenSSL adds a zero byte
-  int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes.data(),
-                             static_cast<int>(bytes.size()));
-  text.resize(static_cast<size_t>(size));
-  return text;
-}
-
 S3Bucket::S3Bucket(const S3Settings& settings, CredentialSource& credentials,
                    HttpTransport& transport, const Clock& clock)
     : settings_(settings),

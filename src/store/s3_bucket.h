@@ -14,7 +14,6 @@ namespace holdfast {
 
 // 16 bytes; what S3 calls the ETag of a whole PUT or part, and what Content-MD5 holds.
 std::string md5_bytes(ByteView bytes);
-std::string base64(ByteView bytes);
 
 struct S3Found {
   ObjectInfo info;

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <condition_variable>
 #include <random>
 
@@ -79,18 +78,6 @@ void really_wait(milliseconds time, const std::stop_token& stop) {
 milliseconds jitter(milliseconds most) {
   thread_local std::minstd_rand generator{std::random_device{}()};
   return milliseconds(std::uniform_int_distribution<milliseconds::rep>(0, most.count())(generator));
-}
-
-milliseconds retry_after(const HttpResponse& http, UtcTime now) {
-  std::string text = http.header("retry-after");
-  int seconds = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
-  milliseconds time{0};
-  if (!text.empty() && error == std::errc() && end == text.data() + text.size())
-    time = std::chrono::seconds(std::max(seconds, 0));
-  else if (std::optional<UtcTime> at = parse_http_time(text))
-    time = std::max(milliseconds(0), *at - now);
-  return std::min(time, kRetryAfterMax);
 }
 
 }  // namespace
@@ -272,7 +259,8 @@ S3Answer S3Client::call(const S3Request& request) {
 void S3Client::wait(int attempts_done, const HttpResponse& http,
                     const std::stop_token& stop) const {
   milliseconds most = std::min(kWaitMax, kFirstWait * (1 << std::min(attempts_done - 1, 10)));
-  milliseconds time = std::max(jitter(most), retry_after(http, clock_.now()));
+  milliseconds time =
+      std::max(jitter(most), std::min(retry_after(http, clock_.now()), kRetryAfterMax));
   if (settings_.pause)
     settings_.pause(time);
   else

@@ -64,7 +64,7 @@ std::string send_s3_part(S3Bucket& bucket, const std::string& key, const std::st
   request.method = "PUT";
   request.key = key;
   request.query = {{"partNumber", std::to_string(number)}, {"uploadId", id}};
-  request.headers = {{"content-md5", base64(as_bytes(md5))}};
+  request.headers = {{"content-md5", to_base64(as_bytes(md5))}};
   request.body = bytes;
   request.attempts = bucket.settings().data_attempts;
   request.stop = stop;

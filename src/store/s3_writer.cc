@@ -211,7 +211,7 @@ class S3Writer final : public ObjectWriter {
     request.method = "PUT";
     request.key = key_;
     request.headers = bucket_.new_object_headers(options_, body.size() >= kLargeBytes, token_);
-    request.headers.emplace_back("content-md5", base64(as_bytes(md5)));
+    request.headers.emplace_back("content-md5", to_base64(as_bytes(md5)));
     request.body = body;
     request.attempts = bucket_.settings().data_attempts;
     request.check = [&](const HttpResponse& http) {

@@ -1,32 +1,19 @@
 #include "store/sigv4.h"
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
 
 #include <algorithm>
 #include <array>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "seal/hmac.h"
 #include "seal/sha256.h"
 
 namespace holdfast {
 namespace {
 
 constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
-
-using Mac = std::array<uint8_t, 32>;
-
-Mac hmac_sha256(ByteView key, std::string_view text) {
-  Mac mac{};
-  unsigned size = 0;
-  if (HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), as_bytes(text).data(),
-           text.size(), mac.data(), &size) == nullptr ||
-      size != mac.size())
-    throw Error(ErrorCode::internal, "HMAC-SHA-256 failed");
-  return mac;
-}
 
 // `20130524T000000Z`
 std::string basic_time(UtcTime now) {

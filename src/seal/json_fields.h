@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "dump/document.h"
+#include "seal/document.h"
 
 namespace holdfast {
 

@@ -1,4 +1,4 @@
-#include "dump/document.h"
+#include "seal/document.h"
 
 #include <fmt/format.h>
 
@@ -14,20 +14,6 @@ constexpr std::string_view kClosing = "\"\n}\n";
 
 std::string opening(std::string_view key) {
   return fmt::format(",\n  \"{}\": \"", key);
-}
-
-std::string quoted_value(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\')
-      out.append({'\\', c});
-    else if (static_cast<unsigned char>(c) < 0x20)
-      out += fmt::format("\\u{:04x}", static_cast<unsigned char>(c));
-    else
-      out.push_back(c);
-  }
-  out.push_back('"');
-  return out;
 }
 
 std::string latin1_to_utf8(std::string_view bytes) {
@@ -60,8 +46,8 @@ Seal check_seal(std::string_view document, std::string_view key) {
 }
 
 std::string json_text(std::string_view text) {
-  if (is_utf8(text)) return quoted_value(text);
-  return fmt::format("{{\"latin1\": {}}}", quoted_value(latin1_to_utf8(text)));
+  if (is_utf8(text)) return json_quoted(text);
+  return fmt::format("{{\"latin1\": {}}}", json_quoted(latin1_to_utf8(text)));
 }
 
 }  // namespace holdfast
