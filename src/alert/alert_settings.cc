@@ -8,6 +8,7 @@
 #include "alert/curl_mail.h"
 #include "alert/github_notifier.h"
 #include "alert/simple_sinks.h"
+#include "base/duration.h"
 #include "base/text.h"
 
 namespace holdfast {
@@ -16,7 +17,6 @@ namespace {
 using std::chrono::minutes;
 
 constexpr size_t kEscalationsMax = 10;
-constexpr int kMinutesMax = 60 * 24 * 365;
 
 int whole_number(std::string_view text) {
   int number = -1;
@@ -33,16 +33,13 @@ int time_of_day(std::string_view text) {
 }
 
 minutes duration_of(std::string_view text) {
-  auto fail = [&] {
-    return Error(ErrorCode::invalid,
-                 fmt::format("escalate_after: '{}' is no duration", printable(text, 40)),
-                 "write it like 90m, 4h or 2d; several are separated by commas");
-  };
-  if (text.size() < 2) throw fail();
-  int number = whole_number(text.substr(0, text.size() - 1));
-  int unit = text.back() == 'm' ? 1 : text.back() == 'h' ? 60 : text.back() == 'd' ? 24 * 60 : 0;
-  if (unit == 0 || number < 1 || number > kMinutesMax / unit) throw fail();
-  return minutes(number * unit);
+  // Alerts look at the time once a minute.
+  std::optional<std::chrono::seconds> duration = parse_duration(text);
+  if (duration && *duration >= minutes(1) && *duration % minutes(1) == std::chrono::seconds(0))
+    return std::chrono::duration_cast<minutes>(*duration);
+  throw Error(ErrorCode::invalid,
+              fmt::format("escalate_after: '{}' is no duration", printable(text, 40)),
+              "write it like 90m, 4h or 2d; several are separated by commas");
 }
 
 std::vector<std::string> list_of(const std::string& text) {

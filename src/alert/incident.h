@@ -4,10 +4,10 @@
 // One incident is one kind of trouble of one source and one store (the key). It opens with its
 // first failure; further failures are updates, each at least twice as long after the last message
 // as the one before, up to 20 hours, so that a nightly failure is said every night and nothing more
-// often; without news a reminder comes once a day. Escalation steps come at set times after the
-// opening, each once. It is over with the first success, unless it came back within half a day of
-// its last end: then it has to stay good for a while, twice as long with every relapse, so that
-// flapping becomes one lasting incident.
+// often; without news a reminder comes after 26 hours: not before a night's run had its say.
+// Escalation steps come at set times after the opening, each once. It is over with the first
+// success, unless it came back within half a day of its last end: then it has to stay good for a
+// while, twice as long with every relapse, so that flapping becomes one lasting incident.
 //
 // A clock that was wrong for a while silences nothing for longer than the longest wait.
 // Everything in an incident is a typed field: there is no free text that could hold a secret or a
@@ -80,7 +80,7 @@ struct Incident {
 struct IncidentRules {
   std::chrono::minutes update_first{60};
   std::chrono::minutes update_max{20 * 60};
-  std::chrono::minutes reminder{24 * 60};
+  std::chrono::minutes reminder{26 * 60};
   std::chrono::minutes relapse_window{12 * 60};
   std::chrono::minutes settle_first{30};  // of the first relapse; doubles
   std::chrono::minutes settle_max{12 * 60};

@@ -119,6 +119,19 @@ void check_stored(CommandContext& context, ObjectStore& store, const Manifest& m
                   manifest.id));
 }
 
+std::string server_name(const Conninfo& server) {
+  std::string host = server.get("host"), port = server.get("port");
+  return fmt::format("{}{}{}", host.empty() ? "local" : host, port.empty() ? "" : ":", port);
+}
+
+void tell_restored(OperationPart& part, const RestoreReport& report) {
+  part.detail("database", report.database);
+  part.detail("tables_restored", std::to_string(report.tables));
+  part.detail("rows", std::to_string(report.rows));
+  part.detail("compared", std::string(verdict_name(report.verdict)));
+  part.detail("seconds", fmt::format("{:.1f}", report.seconds));
+}
+
 int exit_code_of(const VerifyReport& report) {
   if (report.ok()) return kExitDone;
   return report.verdict == Verdict::fail ? kExitDamage : kExitFailed;

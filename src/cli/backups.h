@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "dump/catalog.h"
 #include "dump/dump.h"
+#include "dump/restore.h"
 #include "dump/verify.h"
 #include "policy/retention.h"
 #include "store/local_store.h"
@@ -47,6 +48,11 @@ VerifyReport prove(ObjectStore& store, const Backup& backup, const VerifyOptions
 // The level `stored`: no proof, for nothing is said of what is inside, but every byte is where it
 // should be. Throws Error(corrupt) if not.
 void check_stored(CommandContext& context, ObjectStore& store, const Manifest& manifest);
+
+// "db1.example.org:5432": which server, for the audit trail.
+std::string server_name(const Conninfo& server);
+// What a restore came to, likewise.
+void tell_restored(OperationPart& part, const RestoreReport& report);
 
 // kExitDone, kExitDamage, or kExitFailed for a verdict that could not be reached.
 int exit_code_of(const VerifyReport& report);

@@ -1,5 +1,7 @@
 #include "cli/branch_backups.h"
 
+#include "cli/backup_told.h"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -232,7 +234,8 @@ std::optional<Hold> remove_branch_backup(neon::Client& client, const std::vector
 
 PrunePlan prune_branches(neon::Client& client, const Config& config,
                          const std::vector<OpenStore>& stores,
-                         const std::vector<LocatedBranch>& branches, bool dry_run, const Run& run) {
+                         const std::vector<LocatedBranch>& branches, bool dry_run, const Run& run,
+                         Operation* operation) {
   PrunePlan plan;
   try {
     BranchRoom room = branch_room(client);
@@ -248,7 +251,10 @@ PrunePlan prune_branches(neon::Client& client, const Config& config,
   apply_prune(
       plan,
       [&](const std::string& id) {
-        return remove_branch_backup(client, stores, *by_id.at(id), machine_name(config));
+        std::optional<Hold> hold =
+            remove_branch_backup(client, stores, *by_id.at(id), machine_name(config));
+        if (!hold) record_removal(*operation, kBranchesPlace, plan, id);
+        return hold;
       },
       run);
   return plan;

@@ -8,6 +8,7 @@
 
 #include "branch/branch_backup.h"
 #include "cli/backups.h"
+#include "cli/operation.h"
 #include "cli/stores.h"
 #include "policy/prune.h"
 
@@ -77,9 +78,11 @@ std::optional<Hold> remove_branch_backup(neon::Client& client, const std::vector
                                          const LocatedBranch& located, const std::string& machine);
 
 // Plans over `branches`, and removes unless `dry_run`. Never throws but Error(cancelled): what
-// fails is the plan's `failure`. Only with the stores' lock held, unless `dry_run`.
+// fails is the plan's `failure`. Only with the stores' lock held, unless `dry_run`. `operation` is
+// told of each that is removed; null only with `dry_run`.
 PrunePlan prune_branches(neon::Client& client, const Config& config,
                          const std::vector<OpenStore>& stores,
-                         const std::vector<LocatedBranch>& branches, bool dry_run, const Run& run);
+                         const std::vector<LocatedBranch>& branches, bool dry_run, const Run& run,
+                         Operation* operation);
 
 }  // namespace holdfast

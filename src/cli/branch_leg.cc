@@ -30,8 +30,9 @@ Error proof_error_of(const VerifyReport& report) {
 
 }  // namespace
 
-BranchLeg::BranchLeg(const Config& config, const std::vector<OpenStore>& stores, const Run& run)
-    : config_(config), stores_(stores), run_(run) {
+BranchLeg::BranchLeg(const Config& config, const std::vector<OpenStore>& stores, const Run& run,
+                     Operation& operation)
+    : config_(config), stores_(stores), run_(run), operation_(operation) {
   outcome_.kind = "branch";
 }
 
@@ -90,7 +91,8 @@ void BranchLeg::adopt_unrecorded() {
 void BranchLeg::check_room() {
   BranchRoom room = branch_room(api_->client());
   if (room.limit <= 0 || room.count < room.limit) return;
-  if (!config_.flag("no_prune")) {  // what retention would let go later goes now
+  if (!config_.flag("no_prune") &&
+      operation_.may_remove()) {  // what retention would let go later goes now
     if (std::optional<Error> failure = prune())
       run_.log.warning(fmt::format("retention of branches failed: {}", failure->what()));
     room = branch_room(api_->client());
@@ -153,7 +155,7 @@ void BranchLeg::prove_and_prune() {
     prove();
     if (!outcome_.error) outcome_.error = record_error_;
     bool proven = outcome_.proof && outcome_.proof->ok;
-    if (!proven || outcome_.error || config_.flag("no_prune")) return;
+    if (!proven || outcome_.error || config_.flag("no_prune") || !operation_.may_remove()) return;
     if (std::chrono::abs(run_.clock.now() - outcome_.branch->created_at) > kBranchSkewMax) {
       run_.log.warning(
           fmt::format("no branch is removed by retention: this machine's clock and {} "
@@ -187,8 +189,8 @@ void BranchLeg::prove() {
 std::optional<Error> BranchLeg::prune() {
   std::vector<LocatedBranch> branches =
       list_branches_everywhere(stores_, configured_database(config_), run_);
-  PrunePlan plan =
-      prune_branches(api_->client(), config_, stores_, branches, /*dry_run=*/false, run_);
+  PrunePlan plan = prune_branches(api_->client(), config_, stores_, branches, /*dry_run=*/false,
+                                  run_, &operation_);
   for (const PruneEntry& entry : plan.entries) {
     if (entry.decision.action != RetentionAction::remove) continue;
     outcome_.removed.push_back(entry.decision.id);

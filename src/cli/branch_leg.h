@@ -20,7 +20,9 @@ class BranchLeg {
  public:
   // `stores` are locked by the caller for as long as the leg lives. `run` is used by one thread at
   // a time.
-  BranchLeg(const Config& config, const std::vector<OpenStore>& stores, const Run& run);
+  // `operation` is told of branches that retention removes.
+  BranchLeg(const Config& config, const std::vector<OpenStore>& stores, const Run& run,
+            Operation& operation);
   ~BranchLeg();
   BranchLeg(const BranchLeg&) = delete;
   BranchLeg& operator=(const BranchLeg&) = delete;
@@ -53,6 +55,7 @@ class BranchLeg {
   const Config& config_;
   const std::vector<OpenStore>& stores_;
   const Run& run_;
+  Operation& operation_;
   std::optional<ApiAccess> api_;
   std::optional<LocatedBranch> located_;
   std::unique_ptr<ComputeAccess> access_;

@@ -33,6 +33,7 @@ class BranchTest : public ::testing::Test {
  protected:
   BranchTest() {
     environment_["XDG_CONFIG_HOME"] = folder_.path();
+    environment_["XDG_STATE_HOME"] = folder_.path();  // of the audit trail
     environment_["DATABASE_URL"] = "postgresql://care@db.example.org/care";
   }
   void write_toml(const std::string& text) {
@@ -50,7 +51,8 @@ class BranchTest : public ::testing::Test {
     KeptOutput output(json);
     try {
       Config config = Config::load(arguments, environment_);
-      CommandContext context{config, arguments.positionals, run_, console_, output};
+      Operation operation(config, run_, "", "", std::nullopt);
+      CommandContext context{config, arguments.positionals, run_, console_, output, operation};
       command(context);
     } catch (const Error& error) {
       return std::string(error.what()) + " | " + error.hint();

@@ -2,7 +2,8 @@
 //
 // A command does its work, writes its result to `output` (both for people and as a document: Output
 // chooses), and returns the exit code. What it cannot do it throws as Error; program.cc turns that
-// into a line, a document and an exit code.
+// into a line, a document and an exit code. What it does for somebody it tells to `operation`,
+// which records it in the audit trail and raises alerts.
 #pragma once
 
 #include <string>
@@ -11,6 +12,7 @@
 #include "base/run.h"
 #include "cli/config.h"
 #include "cli/console.h"
+#include "cli/operation.h"
 #include "cli/output.h"
 
 namespace holdfast {
@@ -21,6 +23,7 @@ struct CommandContext {
   const Run& run;
   Console& console;
   Output& output;
+  Operation& operation;
 
   std::string argument_or(const std::string& fallback) const {
     return arguments.empty() ? fallback : arguments.front();
@@ -46,6 +49,11 @@ int command_serve(CommandContext& context);
 int command_key(CommandContext& context);
 int command_branch(CommandContext& context);
 int command_psql(CommandContext& context);
+int command_audit(CommandContext& context);
+int command_alert(CommandContext& context);
+int command_drill(CommandContext& context);
+int command_status(CommandContext& context);
+int command_report(CommandContext& context);
 // Needs no configuration, so that it works where that is broken.
 int command_version(Output& output);
 

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "cli/backup_told.h"
 #include "cli/backups.h"
 #include "cli/branch_leg.h"
 #include "cli/command.h"
@@ -120,7 +121,9 @@ void prune_stores(CommandContext& context, const std::vector<OpenStore>& stores,
     try {
       plan = plan_prune(store, list_backups(store, database), retention_policy(context.config),
                         context.run.clock.now());
-      apply_prune(store, plan, machine_name(context.config), context.run);
+      apply_prune(
+          plan, recorded_removal(context.operation, stores[i], machine_name(context.config), plan),
+          context.run);
     } catch (const Error& error) {
       plan.failure = error;
     }
@@ -130,6 +133,7 @@ void prune_stores(CommandContext& context, const std::vector<OpenStore>& stores,
       context.output.line(fmt::format("removed {} from {}: {}", entry.decision.id, stores[i].name,
                                       entry.decision.reason));
     }
+    tell_retention(context.operation.alerts(), stores[i].name, plan);
     if (!plan.failure) continue;
     if (plan.failure->code() == ErrorCode::cancelled) throw Error(*plan.failure);
     leg.error = Error(ErrorCode::partial,
@@ -184,6 +188,7 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores,
   bool prove_it = config.text("verify") != "none";
   for (size_t i = 0; i < stores.size(); ++i) {
     leg.stores.push_back({stores[i].store->location(), mirror.error_of(i), std::nullopt, {}});
+    leg.stores.back().written = !leg.stores.back().error;
     if (leg.stores.back().error) {
       clear_leftovers(context, stores[i]);
       continue;
@@ -197,7 +202,7 @@ void make_dump(CommandContext& context, const std::vector<OpenStore>& stores,
   if (!prove_it) context.output.line("not proven (--verify none)");
   leg.error = error_of(stores, leg.stores);
   bool proven = leg.proof && leg.proof->ok;
-  if (proven && !leg.error && !config.flag("no_prune") &&
+  if (proven && !leg.error && !config.flag("no_prune") && context.operation.may_remove() &&
       clock_is_trusted(context, before.clock_skew_seconds))
     prune_stores(context, stores, manifest.database, leg);
 }
@@ -229,7 +234,7 @@ void show_branch_leg(CommandContext& context, const BranchLeg& leg) {
 }
 
 LegOutcome run_branch_leg(CommandContext& context, const std::vector<OpenStore>& stores) {
-  BranchLeg leg(context.config, stores, context.run);
+  BranchLeg leg(context.config, stores, context.run, context.operation);
   leg.make();
   if (leg.made()) leg.prove_and_prune();
   context.console.finish_phase();
@@ -242,7 +247,7 @@ std::vector<LegOutcome> run_both_legs(CommandContext& context, const std::vector
                                       const Conninfo& source) {
   NullProgress unseen;  // the live line is the dump's
   Run beside{context.run.clock, context.run.log, unseen, context.run.stop};
-  BranchLeg branch(context.config, stores, beside);
+  BranchLeg branch(context.config, stores, beside, context.operation);
   std::jthread thread([&] {
     branch.make();
     if (branch.made()) branch.prove_and_prune();
@@ -258,7 +263,7 @@ std::vector<LegOutcome> run_both_legs(CommandContext& context, const std::vector
 std::vector<LegOutcome> run_dump_from_branch(CommandContext& context,
                                              const std::vector<OpenStore>& stores,
                                              const Conninfo& source) {
-  BranchLeg branch(context.config, stores, context.run);
+  BranchLeg branch(context.config, stores, context.run, context.operation);
   branch.make();
   Conninfo from = source;
   std::string branch_id;
@@ -323,6 +328,31 @@ Legs choose_legs(const Config& config) {
   return legs;
 }
 
+// Each leg is an operation of its own to the audit trail; null: not asked for.
+struct LegParts {
+  OperationPart* dump = nullptr;
+  OperationPart* branch = nullptr;
+};
+
+LegParts begin_legs(CommandContext& context, const Legs& legs,
+                    const std::vector<OpenStore>& stores) {
+  const Config& config = context.config;
+  std::string names;
+  for (const OpenStore& store : stores) names += (names.empty() ? "" : ", ") + store.name;
+  AuditDetail detail = {{"stores", names},
+                        {"source", config.source_name()},
+                        {"verify", config.text("verify")},
+                        {"prune", config.flag("no_prune") ? "no" : "yes"}};
+  LegParts parts;
+  if (legs.dump)
+    parts.dump = &context.operation.begin("backup.dump", config.source_conninfo().dbname(),
+                                          AuditNeed::wanted, detail);
+  if (legs.branch || legs.half)
+    parts.branch = &context.operation.begin("backup.branch", config.text("neon_project_id"),
+                                            AuditNeed::wanted, detail);
+  return parts;
+}
+
 std::vector<LegOutcome> run_legs(CommandContext& context, const Legs& legs,
                                  const std::vector<OpenStore>& stores) {
   if (!legs.dump) return {run_branch_leg(context, stores)};
@@ -362,11 +392,13 @@ int exit_code_of(const std::vector<LegOutcome>& legs) {
 
 int command_backup(CommandContext& context) {
   const Config& config = context.config;
+  context.operation.alerts().run_started();
   check_configuration(config);
   Legs chosen = choose_legs(config);
   if (chosen.dump) config.source_conninfo();  // what is wrong with it is a usage error
 
   std::vector<OpenStore> stores = open_stores(config, context.run);
+  LegParts parts = begin_legs(context, chosen, stores);
   std::vector<LegOutcome> legs;
   {
     std::optional<StoreLock> lock;
@@ -388,6 +420,8 @@ int command_backup(CommandContext& context) {
     if (interrupted && leg.error && leg.error->code() != ErrorCode::corrupt)
       leg.error = Error(ErrorCode::cancelled, "interrupted");
 
+  for (const LegOutcome& leg : legs)
+    tell_leg(context.operation, leg.kind == "dump" ? *parts.dump : *parts.branch, stores, leg);
   if (!legs.front().id.empty())
     for (const std::string& note : chosen.notes) context.output.line(note);
   context.output.document(backup_document(legs, chosen.notes));

@@ -177,37 +177,46 @@ struct Action {
   const char* name;
   int (*run)(BranchContext&);
   size_t names_max;
+  const char* event;  // in the audit trail; empty: it only looks at what branches there are
   std::vector<const char*> options;  // the flags of `branch` that it listens to
 };
 
 const std::vector<Action>& actions() {
   static const std::vector<Action> all = {
-      {"list", list, 0, {}},
+      {"list", list, 0, "", {}},
       {"create",
        create,
        1,
+       "branch.create",
        {"branch_parent", "branch_at", "branch_lsn", "branch_no_compute", "branch_expires_at",
         "branch_protected", "branch_compare", "branch_table", "branch_role", "branch_database"}},
-      {"show", show, 1, {}},
+      {"show", show, 1, "", {}},
       {"restore",
        branch_restore,
        1,
+       "branch.restore",
        {"branch_from", "branch_at", "branch_lsn", "branch_preserve", "branch_confirm", "dry_run"}},
       {"promote",
        branch_promote,
        1,
+       "branch.promote",
        {"branch_preserve", "branch_confirm", "branch_compare", "dry_run", "branch_role",
         "branch_database"}},
-      {"rename", rename, 2, {}},
-      {"delete", remove, 1, {"branch_confirm"}},
-      {"url", url, 1, {"branch_role", "branch_database", "branch_pooled"}},
-      {"start", start, 1, {}},
-      {"suspend", suspend, 1, {}},
-      {"window", branch_window, 0, {}},
-      {"compare", branch_compare, 2, {"branch_table", "branch_role", "branch_database"}},
+      {"rename", rename, 2, "branch.rename", {}},
+      {"delete", remove, 1, "branch.delete", {"branch_confirm"}},
+      {"url", url, 1, "branch.url", {"branch_role", "branch_database", "branch_pooled"}},
+      {"start", start, 1, "branch.start", {}},
+      {"suspend", suspend, 1, "branch.suspend", {}},
+      {"window", branch_window, 0, "", {}},
+      {"compare",
+       branch_compare,
+       2,
+       "branch.compare",
+       {"branch_table", "branch_role", "branch_database"}},
       {"find",
        branch_find,
        0,
+       "branch.find",
        {"branch_table", "branch_where", "branch_from", "branch_to", "branch_parent", "branch_role",
         "branch_database"}},
   };
@@ -255,6 +264,22 @@ int command_branch(CommandContext& context) {
                     api.client(),
                     context.config,
                     {context.arguments.begin() + 1, context.arguments.end()}};
+  if (*action.event != '\0') {
+    const Config& config = context.config;
+    std::string target = config.text("neon_project_id");
+    if (!all.names.empty()) target = all.names.front();
+    context.operation.begin(
+        action.event, target, AuditNeed::required,
+        {{"host", api.client().host()},
+         {"parent", config.text("branch_parent")},
+         {"name", all.names.size() > 1 ? all.names[1] : ""},
+         {"from", config.text("branch_from")},
+         {"at", config.text("branch_at")},
+         {"lsn", config.text("branch_lsn")},
+         {"table", fmt::format("{}", fmt::join(config.list("branch_table"), ", "))},
+         {"confirmed", config.text("branch_confirm")},
+         {"dry_run", config.flag("dry_run") ? "yes" : ""}});
+  }
   return action.run(all);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "cli/backup_told.h"
 #include "cli/backups.h"
 #include "cli/branch_backups.h"
 #include "cli/command.h"
@@ -50,6 +51,9 @@ int command_copy(CommandContext& context) {
   Located located =
       find_everywhere(route.from, context.config, context.arguments.front(), context.run);
   const OpenStore& from = route.from[located.best().store];
+  OperationPart& part =
+      context.operation.begin("copy", located.id, AuditNeed::wanted,
+                              {{"from", from.name}, {"to", context.config.text("copy_to")}});
   std::vector<OpenStore> held;
   held.push_back(std::move(route.to));
   StoreLock lock(held, context.config, context.run);
@@ -80,6 +84,8 @@ int command_copy(CommandContext& context) {
     proof = proof_of(report, context.run.clock);
     exit_code = exit_code_of(report);
   }
+  part.detail("bytes", std::to_string(bytes));
+  part.detail("proof", told_proof(proof));
   context.output.document(copy_document(located.id, from.store->location(), to.store->location(),
                                         bytes, proof,
                                         context.run.clock.monotonic_seconds() - begin));

@@ -10,6 +10,7 @@
 #include "cli/documents.h"
 #include "cli/keys.h"
 #include "cli/stores.h"
+#include "cli/told_doctor.h"
 #include "dump/preflight.h"
 #include "pg/client_tools.h"
 
@@ -86,6 +87,8 @@ int command_doctor(CommandContext& context) {
   for (Finding& finding : branch_leg_findings(config, context.run))
     findings.push_back(std::move(finding));
   for (Finding& finding : backup_findings(context, stores)) findings.push_back(std::move(finding));
+  for (Finding& finding : told_findings(config, context.run.clock))
+    findings.push_back(std::move(finding));
   context.console.finish_phase();
 
   context.output.document(doctor_document(findings));

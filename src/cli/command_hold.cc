@@ -1,5 +1,6 @@
 // holdfast hold, holdfast unhold: keeps a backup whatever retention says, until somebody lifts it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -59,6 +60,8 @@ int command_hold(CommandContext& context) {
   std::vector<OpenStore> stores = open_stores(context.config, context.run);
   Holdable found = find_argument(context, stores, "hold");
   Hold hold{reason, user_and_host(), context.run.clock.now()};
+  OperationPart& part =
+      context.operation.begin("hold", found.id, AuditNeed::wanted, {{"reason", reason}});
   std::vector<std::string> held_in;
   for (const auto& [store, held] : found.stores) {
     if (held) continue;
@@ -70,6 +73,7 @@ int command_hold(CommandContext& context) {
         ErrorCode::exists,
         fmt::format("{} is held already: {}", found.id, found.stores.front().second->text()),
         "lift that hold first: holdfast unhold");
+  part.detail("stores", fmt::format("{}", fmt::join(held_in, ", ")));
   context.output.document(hold_document(found.id, hold, held_in));
   for (const std::string& store : held_in)
     context.output.line(fmt::format("held {} in {}: {}", found.id, store, hold.text()));
@@ -79,12 +83,14 @@ int command_hold(CommandContext& context) {
 int command_unhold(CommandContext& context) {
   std::vector<OpenStore> stores = open_stores(context.config, context.run);
   Holdable found = find_argument(context, stores, "unhold");
+  OperationPart& part = context.operation.begin("unhold", found.id, AuditNeed::required);
   std::vector<std::string> lifted_in;
   for (const auto& [store, held] : found.stores)
     if (remove_hold(*stores[store].store, found.id)) lifted_in.push_back(stores[store].name);
   if (lifted_in.empty())
     throw Error(ErrorCode::not_found, fmt::format("{} is not held", found.id),
                 "holdfast show says whether a backup is");
+  part.detail("stores", fmt::format("{}", fmt::join(lifted_in, ", ")));
   context.output.document(hold_document(found.id, std::nullopt, lifted_in));
   for (const std::string& store : lifted_in)
     context.output.line(fmt::format("lifted the hold of {} in {}", found.id, store));

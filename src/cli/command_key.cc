@@ -24,7 +24,10 @@ int add_key(CommandContext& context, ApiKeys& keys) {
   if (context.arguments.size() < 2)
     throw Error(ErrorCode::invalid, "key add: for whom?",
                 "name it after who uses it: holdfast key add ci");
+  OperationPart& part =
+      context.operation.begin("key.create", context.arguments[1], AuditNeed::required);
   NewApiKey key = keys.add(context.arguments[1]);
+  part.detail("key", std::to_string(key.key.id));
   context.output.document(key_added_document(key));
   context.output.line(key.clear.reveal());
   context.run.log.info(
@@ -57,7 +60,10 @@ int revoke_key(CommandContext& context, ApiKeys& keys) {
                 said.empty() ? "key revoke: which key?"
                              : fmt::format("key revoke: {} is no key's id", shown(said)),
                 "ids are shown by: holdfast key list");
+  OperationPart& part =
+      context.operation.begin("key.revoke", fmt::format("key {}", id), AuditNeed::wanted);
   ApiKey key = keys.revoke(id);
+  part.detail("name", key.name);
   context.output.document(key_revoked_document(key));
   context.output.line(fmt::format("revoked key {} ({})", key.id, printable(key.name, 80)));
   return kExitDone;

@@ -75,6 +75,8 @@ int command_psql(CommandContext& context) {
     throw Error(ErrorCode::invalid, "psql: --json has no meaning here",
                 "holdfast branch url BRANCH --json gives the connection as a document");
   std::string psql = psql_path(context.config);
+  OperationPart& part =
+      context.operation.begin("psql", context.arguments.front(), AuditNeed::required);
   Conninfo conninfo;
   {
     ApiAccess api(context.config, context.run);
@@ -82,11 +84,15 @@ int command_psql(CommandContext& context) {
     ready_endpoint(api.client(), branch, /*make_one=*/false);
     BranchLogin login = branch_login(api.client(), branch, login_choice(context.config));
     conninfo = Conninfo::parse(login.url.reveal());
+    part.detail("branch", branch.id);
+    part.detail("role", login.role);
+    part.detail("database", login.database);
   }
   context.console.finish_phase();
   ChildLogin login(conninfo);
   std::vector<std::string> argv = {psql};
   argv.insert(argv.end(), context.arguments.begin() + 1, context.arguments.end());
+  part.end(AuditOutcome::ok);  // what follows is psql's: this process is no more
   become(psql, std::move(argv), child_environment(context.config.environment(), login), login);
 }
 

@@ -170,11 +170,23 @@ int command_recover(CommandContext& context) {
       context.run.log.warning("going on without: " + finding.message);
     else if (finding.weight == Weight::note)
       context.run.log.info(finding.message);
+  OperationPart& part =
+      context.operation.begin("recover", plan.id, AuditNeed::required,
+                              {{"store", chosen.store().name},
+                               {"database", plan.database},
+                               {"server", server_name(there)},
+                               {"ignore_missing", options.ignore_missing ? "yes" : ""},
+                               {"cutover", config.text("cutover").empty() ? ""
+                                           : config.flag("no_cutover")    ? "no"
+                                                                          : "yes"}});
   context.run.log.info(fmt::format("recovering {} from {} as {}, in about {}", plan.id,
                                    store.location(), there.display(),
                                    human_seconds(plan.estimate_seconds)));
   RecoverReport report = recover(store, backup, plan, options, context.run);
   context.console.finish_phase();
+  tell_restored(part, report.restore);
+  for (const HookOutcome& hook : report.hooks)
+    part.detail("hook_" + hook.name, hook.ok() ? "ok" : "failed");
   context.output.document(recover_document(plan, report, chosen.store().name, there.display()));
   show_report(context.output, plan, report, store.location(), there);
   if (report.restore.verdict == Verdict::fail) return kExitDamage;

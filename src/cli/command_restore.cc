@@ -106,13 +106,19 @@ std::string make_safety_backup_in(CommandContext& context, const OpenStore& stor
 std::string make_safety_backup(CommandContext& context, const Target& target) {
   std::vector<OpenStore> stores = open_stores(context.config, context.run);
   StoreLock lock(stores, context.config, context.run);
+  OperationPart& part = context.operation.begin("backup.dump", target.database, AuditNeed::wanted,
+                                                {{"reason", "before a restore over it"}});
   DumpOptions options = dump_options(context.config, target.server.with("dbname", target.database));
   options.schemas.clear();
   options.exclude_schemas.clear();
   options.exclude_table_data.clear();
   for (size_t i = 0;; ++i) {
     try {
-      return make_safety_backup_in(context, stores[i], options);
+      std::string id = make_safety_backup_in(context, stores[i], options);
+      part.detail("id", id);
+      part.detail("stores", stores[i].name + " ok");
+      part.end(AuditOutcome::ok);
+      return id;
     } catch (const Error& error) {
       if (error.code() == ErrorCode::cancelled || i + 1 == stores.size()) throw;
       context.run.log.warning(fmt::format("no safety backup in store {}, going on to the next: {}",
@@ -218,6 +224,14 @@ int command_restore(CommandContext& context) {
   RestoreChoice chosen = choose_backup(context);
   Target target = choose_target(config, chosen.database, context.run.clock);
   RestoreOptions options = restore_options(config, target);
+  OperationPart& part = context.operation.begin(
+      "restore", chosen.backup.id, AuditNeed::required,
+      {{"database", target.database},
+       {"server", server_name(target.server)},
+       {"confirmed", config.text("confirm")},
+       {"tables", config.list("tables").empty()
+                      ? ""
+                      : fmt::format("{} chosen", config.list("tables").size())}});
   context.run.log.info(fmt::format("restoring {} into database {} on {}", chosen.backup.id,
                                    target.database,
                                    target.server.with("dbname", target.database).display()));
@@ -231,6 +245,9 @@ int command_restore(CommandContext& context) {
           : restore_foreign_archive(chosen.path, options, safety_backup, context.run);
   context.console.finish_phase();
 
+  tell_restored(part, report);
+  part.detail("safety_backup", safety_id);
+  part.detail("old_kept_as", report.kept_old_as.value_or(""));
   Conninfo there = target.server.with("dbname", report.database);
   context.output.document(restore_document(chosen.backup.id, report, there.display(), safety_id));
   show_report(context.output, report, target.server,

@@ -113,11 +113,15 @@ std::vector<CommandInfo> make_commands() {
        "serve",
        "",
        0,
-       "run the branch engine: the Neon API over the source",
-       "Receives the source's WAL, takes snapshots, and serves Neon's API (branches at any second, "
-       "each with a PostgreSQL of its own) until it is told to stop (SIGTERM). Runs as an "
-       "unprivileged user, who owns the folders; see docs/engine.md.",
-       {"serve", "serve --listen 127.0.0.1:8474 --storage-dir /srv/holdfast/storage"}},
+       "run the schedule, the branch engine, or both",
+       "With a table [schedule] in holdfast.toml, runs backup, verify, drill, prune, report and "
+       "status at their times, each as a process of its own, and shows /healthz and /metrics; with "
+       "[engine], receives the source's WAL, takes snapshots, and serves Neon's API (branches at "
+       "any second, each with a PostgreSQL of its own). Until it is told to stop (SIGTERM). The "
+       "engine runs as an unprivileged user, who owns the folders; see docs/schedule.md and "
+       "docs/engine.md.",
+       {"serve", "serve --once",
+        "serve --listen 127.0.0.1:8474 --storage-dir /srv/holdfast/storage"}},
       {kKey,
        "key",
        "add NAME|list|revoke ID",
@@ -172,6 +176,75 @@ std::vector<CommandInfo> make_commands() {
        "has a next step.",
        {"doctor", "doctor --level deep", "doctor --to postgresql://postgres@new-server/",
         "doctor --json"}},
+      {kStatus,
+       "status",
+       "",
+       0,
+       "show whether the backups are as good as promised",
+       "Holds what was measured against what is promised: the age of the newest proven backup "
+       "against the recovery point objective, the time that drills took against the recovery time "
+       "objective. Shows the last and the last proven backup of each kind and store, the window "
+       "that can be gone back into, retention, drills, the next run, sizes and their trend, and "
+       "which parts of 3-2-1-1-0 are met. What was not measured is said to be so. Exit code 5 if "
+       "anything is violated.",
+       {"status", "status --json", "status --rpo 2h --rto 30m", "status --prometheus"}},
+      {kDrill,
+       "drill",
+       "[ID|latest|random]",
+       1,
+       "rehearse a recovery, and record what it showed",
+       "Restores a backup into a scratch server, compares every row and the schema with the "
+       "manifest, "
+       "counts the critical tables, asks the queries of [drill.query.NAME], lets amcheck look at "
+       "the indexes, times each step, and destroys what was restored. Without an id it takes a "
+       "random "
+       "backup of last month, or of all if that has none. With --kind branch, or the id of one, a "
+       "branch backup is drilled on a compute of its own. The record goes to every store "
+       "(drills/), "
+       "as JSON and as Markdown to be signed, also when the drill fails. Exit codes: 0 passed "
+       "within the objectives, 5 passed but later than --rto or older than --rpo, 4 failed, 1 "
+       "nothing can be said.",
+       {"drill", "drill latest --rto 4h", "drill random --seed 4711 --json",
+        "drill care_commons_2026-11-23T02-00-00-000Z --critical-table visits",
+        "drill latest --kind branch"},
+       {"latest", "random"}},
+      {kReport,
+       "report",
+       "",
+       0,
+       "write the evidence of a period, as an auditor asks for it",
+       "Writes what was backed up, proven, rehearsed, removed and accessed in a period, what "
+       "failed and how it "
+       "ended, and what each rule of HIPAA makes of that: PASS, GAP or NOT MEASURED, with what it "
+       "rests on. With "
+       "--out a bundle that sha256sum and openssl can check. Exit code 5 if there is a gap.",
+       {"report --period 2026-10", "report --html > october.html",
+        "report --period 2026-Q4 --out evidence-2026-Q4 --signing-key-file evidence.key"}},
+      {kAudit,
+       "audit",
+       "show|verify [FILE]|export|anchor",
+       2,
+       "look into the audit trail, and check it",
+       "Every operation and every access by the engine's API is a line of the audit trail, chained "
+       "to the one before. Actions: show, the newest events first; verify, every line, and the "
+       "anchors in all stores, or, with FILE, an export by the proof beside it; export, the lines "
+       "of a period or a table of them; anchor, which puts the head of the trail into every store "
+       "(under Object Lock where there is one) and prints it as one line. verify ends with 4 if "
+       "anything was changed, taken out, put in or cut off, and says where.",
+       {"audit show --since 2026-11-01 --action restore", "audit show --outcome denied --json",
+        "audit verify", "audit anchor",
+        "audit export --since 2026-01-01 --until 2026-12-31 --out audit-2026.jsonl",
+        "audit verify audit-2026.jsonl"},
+       {"show", "verify", "export", "anchor"}},
+      {kAlert,
+       "alert",
+       "test|show",
+       1,
+       "try the alerts, or show what is open",
+       "test sends a message that is marked as a test to every sink that is configured, and leaves "
+       "nothing open; show lists the incidents that are open and what still waits to be delivered.",
+       {"alert test", "alert show", "alert show --json"},
+       {"test", "show"}},
       {kConfig,
        "config",
        "show",

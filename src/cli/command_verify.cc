@@ -4,10 +4,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "base/file.h"
 #include "base/text.h"
 #include "cli/api.h"
+#include "cli/backup_told.h"
 #include "cli/backups.h"
 #include "cli/branch_backups.h"
 #include "cli/command.h"
@@ -101,7 +104,7 @@ void verify_branches(CommandContext& context, const std::vector<OpenStore>& stor
     context.run.check_stop();
     VerifyReport report = api ? prove_branch(api->client(), stores, located, options, context.run)
                               : not_looked_at(located, level, *unreachable);
-    verified.push_back({place_of(located.backup()), std::move(report)});
+    verified.push_back({place_of(located.backup()), std::move(report), /*of_branch=*/true});
   }
 }
 
@@ -194,14 +197,70 @@ std::vector<PolicyProblem> policy_problems(CommandContext& context,
   return problems;
 }
 
+// The worst that was found in a store decides: one sound backup does not mend another.
+void tell_stores(CommandAlerts& alerts, const std::vector<VerifiedCopy>& verified) {
+  std::map<std::string, const VerifyReport*> worst;
+  auto weight = [](const VerifyReport& report) {
+    return report.ok() ? 0 : report.verdict == Verdict::fail ? 2 : 1;
+  };
+  for (const VerifiedCopy& copy : verified) {
+    const VerifyReport*& found = worst[copy.of_branch ? kBranchesPlace : copy.store];
+    if (found == nullptr || weight(copy.report) > weight(*found)) found = &copy.report;
+  }
+  for (const auto& [store, report] : worst) {
+    if (report->ok()) {
+      alerts.good(IncidentKind::proof, store);
+      continue;
+    }
+    bool damaged = report->verdict == Verdict::fail;
+    FailureFacts facts;
+    facts.code = damaged ? ErrorCode::corrupt : ErrorCode::unavailable;
+    facts.backup = report->id;
+    facts.exit_code = exit_code_of(*report);
+    facts.problems = static_cast<int64_t>(report->problems.size());
+    alerts.failed(IncidentKind::proof, store, damaged ? Severity::critical : Severity::warning,
+                  facts);
+  }
+}
+
+void tell_verified(CommandContext& context, OperationPart& part,
+                   const std::vector<VerifiedCopy>& verified,
+                   const std::vector<PolicyProblem>& policy) {
+  std::set<std::string> ids;
+  std::string verdicts;
+  for (const VerifiedCopy& copy : verified) {
+    ids.insert(copy.report.id);
+    verdicts += fmt::format("{}{}{}{}", verdicts.empty() ? "" : ", ", copy.store,
+                            copy.store.empty() ? "" : " ", verdict_name(copy.report.verdict));
+  }
+  if (ids.size() == 1) part.target(*ids.begin());
+  part.detail("backups", std::to_string(ids.size()));
+  part.detail("verdicts", verdicts);
+  part.detail("policy", policy.empty() ? "" : fmt::format("{} problems", policy.size()));
+  if (!verified.empty() && verified.front().store.empty()) return;  // a file that was named
+
+  CommandAlerts& alerts = context.operation.alerts();
+  tell_stores(alerts, verified);
+  alerts.good(IncidentKind::proof, "");
+  if (policy.empty()) return alerts.good(IncidentKind::policy, "");
+  FailureFacts facts;
+  facts.code = ErrorCode::violated;
+  facts.problems = static_cast<int64_t>(policy.size());
+  alerts.failed(IncidentKind::policy, "", Severity::warning, facts);
+}
+
 }  // namespace
 
 int command_verify(CommandContext& context) {
   VerifyLevel level = parse_verify_level(context.config.text("verify_level"));
+  OperationPart& part = context.operation.begin(
+      "verify", context.config.flag("all") ? "all" : context.argument_or("latest"),
+      AuditNeed::wanted, {{"level", context.config.text("verify_level")}});
   std::vector<VerifiedCopy> verified =
       verify_what_was_said(context, verify_options(context.config, level));
   context.console.finish_phase();
   std::vector<PolicyProblem> policy = policy_problems(context, verified);
+  tell_verified(context, part, verified, policy);
   context.output.document(verify_document(verified, level, policy));
   for (const VerifiedCopy& copy : verified) show_report(context.output, copy);
 

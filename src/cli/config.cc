@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/text.h"
+#include "cli/config_keys.h"
 #include "cli/toml_file.h"
 
 namespace holdfast {
@@ -17,23 +18,8 @@ namespace {
 
 constexpr uint64_t kSecretFileBytesMax = 64 << 10;
 
-Error invalid_at(const std::string& place, const std::string& message, std::string hint = {}) {
-  return Error(ErrorCode::invalid, fmt::format("{}: {}", place, message), std::move(hint));
-}
-
 constexpr const char* kLocalStore = "local";
 constexpr const char* kS3Store = "s3";
-constexpr std::string_view kStorePrefix = "s3_";
-constexpr std::string_view kEnginePrefix = "engine.";
-
-bool is_of_a_store(const Option& option) {
-  return option.name == "dir" || option.name.starts_with(kStorePrefix);
-}
-
-// The option's key in a table [store.NAME].
-std::string store_key(const Option& option) {
-  return option.name == "dir" ? option.name : option.name.substr(kStorePrefix.size());
-}
 
 bool is_hidden(const Option& option) {
   return option.kind == OptionKind::secret || option.kind == OptionKind::url;
@@ -101,63 +87,6 @@ Layer environment_layer(const Environment& environment) {
   return layer;
 }
 
-std::vector<std::string> toml_keys() {
-  std::vector<std::string> keys = {"source", "store", "engine"};
-  for (const Option& option : option_table())
-    if (!option.key.empty() && !option.key.starts_with(kEnginePrefix)) keys.push_back(option.key);
-  return keys;
-}
-
-const Option& option_of_key(const std::string& key, const std::string& place) {
-  for (const Option& option : option_table()) {
-    bool of_engine = option.key.starts_with(kEnginePrefix);
-    if (!of_engine && !option.key.empty() && option.key == key) return option;
-    if (of_engine && (option.name == key || option.key == key || option.variable == key))
-      throw invalid_at(
-          place, fmt::format("'{}' does not belong here", key),
-          fmt::format("write {} in the table [engine]", option.key.substr(kEnginePrefix.size())));
-  }
-  for (const Option& option : option_table()) {
-    if (option.name != key && option.variable != key) continue;
-    if (option.variable.empty())
-      throw invalid_at(place, fmt::format("'{}' is a flag only", key),
-                       fmt::format("give it as {}", option.flag));
-    if (option.key.empty())
-      throw invalid_at(place, fmt::format("'{}' does not belong into a file", key),
-                       fmt::format("set the environment variable {}", option.variable));
-  }
-  throw invalid_at(
-      place, fmt::format("unknown key '{}'{}", printable(key, 60), did_you_mean(key, toml_keys())));
-}
-
-// A key of [store.NAME]: `dir`, or what is "s3_<key>" elsewhere.
-const Option& option_of_store_key(const std::string& key, const std::string& place) {
-  std::vector<std::string> known;
-  for (const Option& option : option_table()) {
-    if (!is_of_a_store(option)) continue;
-    known.push_back(store_key(option));
-    if (known.back() == key) return option;
-  }
-  throw invalid_at(
-      place,
-      fmt::format("unknown key '{}' of a store{}", printable(key, 60), did_you_mean(key, known)),
-      fmt::format("keys: {}", fmt::join(known, ", ")));
-}
-
-// A key of [engine]: what is `engine.<key>` in the option table.
-const Option& option_of_engine_key(const std::string& key, const std::string& place) {
-  std::vector<std::string> known;
-  for (const Option& option : option_table()) {
-    if (!option.key.starts_with(kEnginePrefix)) continue;
-    known.push_back(option.key.substr(kEnginePrefix.size()));
-    if (known.back() == key) return option;
-  }
-  throw invalid_at(
-      place,
-      fmt::format("unknown key '{}' of [engine]{}", printable(key, 60), did_you_mean(key, known)),
-      fmt::format("keys: {}", fmt::join(known, ", ")));
-}
-
 void check_type(const Option& option, const TomlEntry& entry, const std::string& place) {
   TomlType wanted = TomlType::text;
   const char* wanted_name = "text";
@@ -179,10 +108,10 @@ void check_type(const Option& option, const TomlEntry& entry, const std::string&
                      fmt::format("{} must be {}, not {}", entry.key, wanted_name, entry.type_name));
 }
 
-using OptionOfKey = const Option& (*)(const std::string& key, const std::string& place);
+using OptionOfKey = std::function<const Option&(const std::string& key, const std::string& place)>;
 
 Layer file_layer(const std::vector<TomlEntry>& entries, const std::string& file,
-                 OptionOfKey find = option_of_key) {
+                 const OptionOfKey& find = option_of_key) {
   Layer layer;
   for (const TomlEntry& entry : entries) {
     std::string place = fmt::format("{}:{}", file, entry.line);
@@ -199,6 +128,31 @@ Setting default_setting(const Option& option) {
   Given by_default{{}, "default"};
   if (!option.default_text.empty()) by_default.values = {option.default_text};
   return make_setting(option, by_default, true);
+}
+
+// A table of one name: [engine].
+Layer section_layer(const TomlTable& section, const std::string& file) {
+  require_section(section.name, fmt::format("{}:{}", file, section.line));
+  return file_layer(section.entries, file,
+                    [&](const std::string& key, const std::string& place) -> const Option& {
+                      return option_of_section_key(section.name, key, place);
+                    });
+}
+
+// A table [source.NAME], and what it has of its own of the tables of one name.
+Layer source_layer(const TomlTable& source, const std::string& file) {
+  Layer layer = file_layer(source.entries, file);
+  for (const TomlTable& section : source.sections) {
+    std::string place = fmt::format("{}:{}", file, section.line);
+    require_section(section.name, place);
+    if (!may_be_of_a_source(section.name))
+      throw invalid_at(place,
+                       fmt::format("[source.{}.{}]: a source has no such table of its own",
+                                   printable(source.name, 60), section.name),
+                       fmt::format("write it as [{}], for all sources", section.name));
+    layer.merge(section_layer(section, file));
+  }
+  return layer;
 }
 
 // A table [store.NAME].
@@ -221,6 +175,29 @@ StoreConfig read_store(const TomlTable& table, const std::string& file) {
     throw invalid_at(place,
                      fmt::format("store {} needs either a bucket or a dir", shown(store.name)));
   return store;
+}
+
+// A table [drill.query.NAME].
+DrillQuestion read_drill_question(const TomlTable& table, const std::string& file) {
+  DrillQuestion question;
+  question.name = table.name;
+  for (const TomlEntry& entry : table.entries) {
+    std::string place = fmt::format("{}:{}", file, entry.line);
+    const std::vector<std::string> known = {"sql", "expect"};
+    if (std::find(known.begin(), known.end(), entry.key) == known.end())
+      throw invalid_at(place,
+                       fmt::format("unknown key '{}' of a drill's query{}",
+                                   printable(entry.key, 60), did_you_mean(entry.key, known)),
+                       "keys: sql, expect");
+    if (entry.type != TomlType::text)
+      throw invalid_at(place, fmt::format("{} must be text, not {}", entry.key, entry.type_name));
+    (entry.key == "sql" ? question.sql : question.expect) = entry.values.front();
+  }
+  std::string place = fmt::format("{}:{}", file, table.line);
+  if (trim(question.sql).empty())
+    throw invalid_at(place, fmt::format("the drill's query {} has no sql", shown(table.name)));
+  with_context(place, [&] { check_drill_expectation(question.expect); });
+  return question;
 }
 
 // Where in the file a database URL with a password stands.
@@ -312,18 +289,21 @@ Config Config::load(const Arguments& arguments, const Environment& environment) 
   if (!config.file_.empty())
     toml = parse_toml(read_text_file(config.file_, kTomlBytesMax), config.file_);
   Layer top = file_layer(toml.entries, config.file_);
-  top.merge(file_layer(toml.engine, config.file_, option_of_engine_key));
+  for (const TomlTable& section : toml.sections) top.merge(section_layer(section, config.file_));
   std::vector<std::string> passwords;
   find_passwords(top, passwords);
   std::map<std::string, Layer> sources;
   for (const TomlTable& source : toml.sources) {
     config.source_names_.push_back(source.name);
-    sources[source.name] = file_layer(source.entries, config.file_);
+    sources[source.name] = source_layer(source, config.file_);
     find_passwords(sources[source.name], passwords);
   }
 
   std::vector<StoreConfig> stores;
   for (const TomlTable& table : toml.stores) stores.push_back(read_store(table, config.file_));
+
+  for (const TomlTable& table : toml.drill_queries)
+    config.drill_questions_.push_back(read_drill_question(table, config.file_));
 
   const Option* source_option = find_option("source");
   const Given* asked = nullptr;

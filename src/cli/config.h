@@ -16,6 +16,7 @@
 
 #include "base/secret.h"
 #include "cli/arguments.h"
+#include "operate/drill_query.h"
 #include "pg/conninfo.h"
 
 namespace holdfast {
@@ -78,6 +79,8 @@ class Config {
   std::vector<std::string> store_names() const;
   // By its name. Throws Error(invalid), said to come from `origin`, if there is none.
   const StoreConfig& store(const std::string& name, const std::string& origin) const;
+  // [drill.query.NAME], in the order of the file.
+  const std::vector<DrillQuestion>& drill_questions() const { return drill_questions_; }
   // The environment it was loaded from: AWS_* is for the SDK-like parts to read.
   const Environment& environment() const { return environment_; }
 
@@ -92,6 +95,7 @@ class Config {
   void warn_about_file_mode(const std::vector<std::string>& places);
   void warn_about_overrides(const std::string& source_table_place);
 
+  std::vector<DrillQuestion> drill_questions_;
   std::vector<Setting> settings_;  // one per row of the table, in its order
   std::string source_name_ = "default";
   std::vector<std::string> source_names_;

@@ -113,6 +113,16 @@ TEST_F(ConfigTest, WrongTypesAndValuesNameTheirPlace) {
   EXPECT_THAT(failure(), HasSubstr("holdfast.toml:1: source must be a table"));
   write_toml("[source]\ndir = 'x'\n");
   EXPECT_THAT(failure(), HasSubstr("holdfast.toml:2: 'dir' in [source] belongs into a table"));
+  write_toml("engine = 'x'\n");
+  EXPECT_THAT(failure(), HasSubstr("holdfast.toml:1: engine must be a table, as in [engine]"));
+  write_toml("[audit]\ndire = 'x'\n");
+  EXPECT_THAT(failure(), HasSubstr("holdfast.toml:2: unknown key 'dire' of [audit] (did you mean "
+                                   "'dir'?)"));
+  write_toml("audit_dir = 'x'\n");
+  EXPECT_THAT(failure(), HasSubstr("'audit_dir' does not belong here"));
+  write_toml("[audits]\ndir = 'x'\n");
+  EXPECT_THAT(failure(),
+              HasSubstr("holdfast.toml:1: unknown key 'audits' (did you mean 'audit'?)"));
   write_toml("encryption_key = 'x'\n");
   EXPECT_THAT(failure(), HasSubstr("BACKUP_ENCRYPTION_KEY"));
 }
@@ -127,6 +137,38 @@ TEST_F(ConfigTest, FlagsAndVariablesAreHeldToTheSameRules) {
     environment_["BACKUP_RETENTION_DAYS"] = bad;
     EXPECT_THAT(failure({"list"}), HasSubstr("BACKUP_RETENTION_DAYS: ")) << bad;
   }
+}
+
+TEST_F(ConfigTest, TheQueriesOfADrillComeInTheOrderOfTheFile) {
+  write_toml(
+      "[drill]\nquery_timeout = 7\ncritical_tables = [\"visits\"]\n"
+      "[drill.query.z-first]\nsql = \"SELECT 1\"\nexpect = \"= 1\"\n"
+      "[drill.query.a-second]\nsql = \"SELECT 2\"\n");
+  Config config = load({"drill"});
+  ASSERT_EQ(config.drill_questions().size(), 2u);
+  EXPECT_EQ(config.drill_questions()[0].name, "z-first");
+  EXPECT_EQ(config.drill_questions()[0].expect, "= 1");
+  EXPECT_EQ(config.drill_questions()[1].sql, "SELECT 2");
+  EXPECT_EQ(config.drill_questions()[1].expect, "");
+  EXPECT_EQ(config.number("drill_query_timeout"), 7);
+  EXPECT_EQ(config.list("drill_critical_tables"), std::vector<std::string>{"visits"});
+}
+
+TEST_F(ConfigTest, AQueryOfADrillThatCannotBeRightNamesItsPlace) {
+  write_toml("[drill.query.q]\nsql = \"SELECT 1\"\nexpect = \"about 5\"\n");
+  EXPECT_TRUE(failure().starts_with("holdfast.toml:1: 'about 5' is no condition")) << failure();
+  write_toml("[drill.query.q]\nexpect = \"= 5\"\n");
+  EXPECT_TRUE(failure().starts_with("holdfast.toml:1: the drill's query 'q' has no sql"))
+      << failure();
+  write_toml("[drill.query.q]\nsql = 5\n");
+  EXPECT_TRUE(failure().starts_with("holdfast.toml:2: sql must be text")) << failure();
+  write_toml("[drill.query.q]\nsql = \"SELECT 1\"\nexpects = \"= 5\"\n");
+  EXPECT_TRUE(failure().starts_with("holdfast.toml:3: unknown key 'expects'")) << failure();
+  write_toml("[drill]\nquery = \"SELECT 1\"\n");
+  EXPECT_TRUE(failure().starts_with("holdfast.toml:2: drill.query must be a table")) << failure();
+  write_toml("[drill]\nquery_time = 5\n");
+  EXPECT_TRUE(failure().starts_with("holdfast.toml:2: unknown key 'query_time' of [drill]"))
+      << failure();
 }
 
 TEST_F(ConfigTest, ASourceMustBeChosenAmongSeveral) {

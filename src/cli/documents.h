@@ -24,6 +24,7 @@ struct StoreOutcome {
   std::optional<Error> error;
   std::optional<Proof> proof;
   std::vector<std::string> removed;  // by retention: ids
+  bool written = true;               // the backup stands there, proven or not
 };
 
 // What became of a leg of a backup run. With an error and an id, the backup is there all the same.
@@ -66,6 +67,7 @@ std::string show_document(const std::vector<BackupCopy>& copies);
 struct VerifiedCopy {
   std::string store;
   VerifyReport report;
+  bool of_branch = false;
 };
 std::string verify_document(const std::vector<VerifiedCopy>& verified, VerifyLevel level,
                             const std::vector<PolicyProblem>& policy);

@@ -159,14 +159,6 @@ std::string branch_window_document(const std::vector<WindowView>& windows,
   return document_text(document);
 }
 
-std::string serving_document(const std::string& url, const EngineSettings& settings) {
-  return document_text({{"url", url},
-                        {"source", settings.source.display()},
-                        {"managed", settings.managed.has_value()},
-                        {"storage_dir", settings.storage_folder},
-                        {"work_dir", settings.work_folder}});
-}
-
 std::string key_added_document(const NewApiKey& key) {
   Json document = key_json(key.key);
   document["key"] = key.clear.reveal();

@@ -50,8 +50,6 @@ std::string branch_window_document(const std::vector<WindowView>& windows,
                                    int64_t retention_seconds,
                                    const std::optional<neon::History>& history);
 
-// Once the engine can be called.
-std::string serving_document(const std::string& url, const EngineSettings& settings);
 std::string key_added_document(const NewApiKey& key);
 std::string key_list_document(const std::vector<ApiKey>& keys);
 std::string key_revoked_document(const ApiKey& key);

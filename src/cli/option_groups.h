@@ -10,5 +10,11 @@ namespace holdfast {
 std::vector<Option> recover_options();
 std::vector<Option> branch_options();
 std::vector<Option> engine_options();
+std::vector<Option> schedule_options();
+std::vector<Option> audit_options();
+std::vector<Option> alert_options();
+std::vector<Option> drill_options();
+std::vector<Option> objective_options();
+std::vector<Option> report_options();
 
 }  // namespace holdfast

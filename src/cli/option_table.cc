@@ -49,7 +49,8 @@ std::vector<Option> source_options() {
 std::vector<Option> store_options() {
   using enum OptionKind;
   constexpr unsigned kUsesStores = kBackup | kList | kShow | kVerify | kRestore | kDoctor | kPrune |
-                                   kHold | kUnhold | kCopy | kRecover;
+                                   kHold | kUnhold | kCopy | kRecover | kAudit | kDrill | kStatus |
+                                   kReport;
   return {
       {"stores", "--store", "HOLDFAST_STORES", "stores", list, "NAME", "", kUsesStores, kStoreGroup,
        "only these stores: local (dir), s3 (s3_bucket), or tables [store.NAME]; else all that are "
@@ -180,7 +181,7 @@ std::vector<Option> backup_options() {
        number,
        "N",
        "0",
-       kBackup | kVerify | kRestore | kCopy | kRecover,
+       kBackup | kVerify | kRestore | kCopy | kRecover | kDrill,
        kBackupGroup,
        "parallel connections and workers; 0: one per core, from 2 to 8",
        {},
@@ -237,8 +238,10 @@ std::vector<Option> backup_options() {
        1,
        86400},
       {"scratch_dir", "--scratch-dir", "HOLDFAST_SCRATCH_DIR", "scratch_dir", text, "FOLDER", "",
-       kBackup | kVerify | kCopy, kBackupGroup,
-       "where the scratch server of the level restore keeps its data; else $TMPDIR or /tmp"},
+       kBackup | kVerify | kCopy | kDrill, kBackupGroup,
+       "where the scratch server of the level restore and of drills keeps its data; else $TMPDIR "
+       "or "
+       "/tmp"},
   };
 }
 
@@ -339,7 +342,7 @@ std::vector<Option> verify_and_restore_options() {
 
 std::vector<Option> encryption_options() {
   using enum OptionKind;
-  constexpr unsigned kReaders = kBackup | kVerify | kRestore | kDoctor | kCopy | kRecover;
+  constexpr unsigned kReaders = kBackup | kVerify | kRestore | kDoctor | kCopy | kRecover | kDrill;
   return {
       {"gpg_recipients", "--gpg-recipient", "BACKUP_GPG_RECIPIENTS", "gpg_recipients", list, "KEY",
        "", kBackup | kDoctor, kEncryptionGroup,
@@ -377,9 +380,11 @@ std::vector<Option> output_options() {
 const std::vector<Option>& option_table() {
   static const std::vector<Option> table = [] {
     std::vector<Option> all;
-    for (auto make : {source_options, store_options, backup_options, encryption_options,
-                      retention_options, verify_and_restore_options, recover_options,
-                      branch_options, engine_options, output_options})
+    for (auto make :
+         {source_options, store_options, backup_options, encryption_options, retention_options,
+          verify_and_restore_options, recover_options, branch_options, engine_options,
+          schedule_options, drill_options, objective_options, audit_options, alert_options,
+          report_options, output_options})
       for (Option& option : make()) all.push_back(std::move(option));
     return all;
   }();

@@ -36,7 +36,12 @@ enum CommandBit : unsigned {
   kBranch = 1 << 16,
   kPsql = 1 << 17,
   kCompletion = 1 << 18,
-  kEveryCommand = (1 << 19) - 1,
+  kAudit = 1 << 19,
+  kAlert = 1 << 20,
+  kDrill = 1 << 21,
+  kStatus = 1 << 22,
+  kReport = 1 << 23,
+  kEveryCommand = (1 << 24) - 1,
 };
 
 struct CommandInfo {

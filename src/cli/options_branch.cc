@@ -61,8 +61,8 @@ std::vector<Option> branch_command_options() {
       {"branch_confirm", "--confirm", "", "", text, "NAME", "", kBranch, kBranchGroup,
        "restore over the default branch, or delete a branch that holds a kept state: its name, "
        "typed once more"},
-      {"branch_role", "--role", "", "", text, "NAME", "", kBranch | kPsql | kBackup | kVerify,
-       kBranchGroup,
+      {"branch_role", "--role", "", "", text, "NAME", "",
+       kBranch | kPsql | kBackup | kVerify | kDrill, kBranchGroup,
        "the role to log in to a branch as; not needed if it shows only one, or (backup, verify) "
        "the "
        "source's"},

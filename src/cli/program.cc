@@ -68,6 +68,16 @@ int run_command(CommandContext& context, CommandBit command) {
       return command_branch(context);
     case kPsql:
       return command_psql(context);
+    case kAudit:
+      return command_audit(context);
+    case kAlert:
+      return command_alert(context);
+    case kDrill:
+      return command_drill(context);
+    case kStatus:
+      return command_status(context);
+    case kReport:
+      return command_report(context);
     case kVersion:
     case kHelp:
     case kCompletion:
@@ -142,6 +152,51 @@ int show_completion(const Arguments& arguments) {
   return kExitDone;
 }
 
+// What the audit trail calls a command that failed before it had begun anything; those that only
+// look, and those whose first word says what they do, are not here.
+std::string recorded_action(CommandBit command) {
+  constexpr unsigned kRecorded =
+      kBackup | kVerify | kRestore | kRecover | kPrune | kHold | kUnhold | kCopy | kDrill | kServe;
+  if ((kRecorded & command) == 0) return {};
+  for (const CommandInfo& info : command_table())
+    if (info.bit == command) return info.name;
+  return {};
+}
+
+// Of what kind an incident is that such a command leaves.
+std::optional<IncidentKind> incident_of(CommandBit command) {
+  switch (command) {
+    case kBackup:
+      return IncidentKind::backup;
+    case kVerify:
+      return IncidentKind::proof;
+    case kPrune:
+      return IncidentKind::prune;
+    case kDrill:
+      return IncidentKind::drill;
+    default:
+      return std::nullopt;
+  }
+}
+
+// The command, with its beginning and its end told.
+int run_told(const Arguments& arguments, const Config& config, const Run& run, Console& console,
+             Output& output) {
+  CommandBit command = arguments.command->bit;
+  std::string target = arguments.positionals.empty() ? "" : arguments.positionals.front();
+  Operation operation(config, run, recorded_action(command), target, incident_of(command));
+  CommandContext context{config, arguments.positionals, run, console, output, operation};
+  try {
+    int exit_code = run_command(context, command);
+    operation.finish(exit_code, std::nullopt);
+    return exit_code;
+  } catch (...) {
+    Error error = as_error(run.stop.stop_requested());
+    operation.finish(exit_code_of(error.code()), error);
+    throw error;
+  }
+}
+
 int run_configured(const Arguments& arguments, const Environment& environment, Console& console,
                    Output& output, const Clock& clock) {
   SignalWatcher signals([&] { console.info("stopping (once more: at once)"); });
@@ -149,8 +204,7 @@ int run_configured(const Arguments& arguments, const Environment& environment, C
     Config config = Config::load(arguments, environment);
     for (const std::string& warning : config.warnings()) console.warning(warning);
     Run run{clock, console, console, signals.token()};
-    CommandContext context{config, arguments.positionals, run, console, output};
-    return run_command(context, arguments.command->bit);
+    return run_told(arguments, config, run, console, output);
   } catch (...) {
     return report(console, output, as_error(signals.stop_requested()));
   }

@@ -34,15 +34,6 @@ std::string variable(const Config& config, const char* name) {
   return found == config.environment().end() ? std::string() : found->second;
 }
 
-// Where this user's runs keep what they must know of each other and no store can hold.
-std::string state_folder(const Config& config) {
-  if (std::string state = variable(config, "XDG_STATE_HOME"); !state.empty())
-    return state + "/holdfast";
-  if (std::string home = variable(config, "HOME"); !home.empty())
-    return home + "/.local/state/holdfast";
-  return fmt::format("/tmp/holdfast-{}", ::getuid());
-}
-
 std::string short_hash(const std::string& text) {
   return sha256_hex(as_bytes(text)).substr(0, kMachineDigits);
 }
@@ -94,6 +85,7 @@ OpenStore open_bucket(const StoreConfig& store, const Config& config, const Run&
   open.transport = make_curl_transport(curl);
   S3Settings settings = s3_settings(store, defaults, run);
   chain.region = settings.region;
+  open.host = settings.endpoint.empty() ? "amazonaws.com" : host_of_url(settings.endpoint);
   open.credentials = make_aws_credentials(chain, *open.transport, run.clock);
   open.store = with_context(fmt::format("store {}", store.name), [&] {
     return make_s3_store(settings, *open.credentials, *open.transport, run.clock);
@@ -168,6 +160,14 @@ std::vector<ObjectStore*> pointers(const std::vector<OpenStore>& stores) {
   std::vector<ObjectStore*> all;
   for (const OpenStore& store : stores) all.push_back(store.store.get());
   return all;
+}
+
+std::string state_folder(const Config& config) {
+  if (std::string state = variable(config, "XDG_STATE_HOME"); !state.empty())
+    return state + "/holdfast";
+  if (std::string home = variable(config, "HOME"); !home.empty())
+    return home + "/.local/state/holdfast";
+  return fmt::format("/tmp/holdfast-{}", ::getuid());
 }
 
 std::string machine_name(const Config& config) {

@@ -25,6 +25,7 @@ struct OpenStore {
   std::string name;            // "local", "s3", or of [store.NAME]
   std::string folder;          // empty: a bucket
   bool locks_objects = false;  // S3 Object Lock
+  std::string host{};          // of a bucket's server: "s3.other.example:9000"
   // What a bucket's store works with, and outlives it.
   std::unique_ptr<HttpTransport> transport{};
   std::unique_ptr<CredentialSource> credentials{};
@@ -58,6 +59,9 @@ class StoreLock {
  private:
   std::vector<std::unique_ptr<FileLock>> locks_;
 };
+
+// Where this user's runs keep what they must know of each other and no store can hold.
+std::string state_folder(const Config& config);
 
 // This machine and user, as claims say it: 16 hexadecimal digits that give nothing away.
 std::string machine_name(const Config& config);

@@ -79,6 +79,24 @@ std::vector<TomlEntry> read_table(const toml::table& table) {
   return entries;
 }
 
+void sort_by_line(std::vector<TomlTable>& tables) {
+  std::stable_sort(tables.begin(), tables.end(),
+                   [](const TomlTable& a, const TomlTable& b) { return a.line < b.line; });
+}
+
+// A table of one name and what stands in it, the tables among it too.
+TomlTable read_nested_table(std::string_view name, unsigned line, toml::table table) {
+  TomlTable read{std::string(name), line, {}, {}};
+  for (auto&& [key, node] : table)
+    if (const toml::table* section = node.as_table())
+      read.sections.push_back(
+          {std::string(key.str()), key.source().begin.line, read_table(*section), {}});
+  sort_by_line(read.sections);
+  for (const TomlTable& section : read.sections) table.erase(section.name);
+  read.entries = read_table(table);
+  return read;
+}
+
 // The tables of [source.NAME] or [store.NAME].
 std::vector<TomlTable> read_tables(const toml::node& node, const std::string& name,
                                    const std::string& kind, const std::string& example) {
@@ -93,10 +111,13 @@ std::vector<TomlTable> read_tables(const toml::node& node, const std::string& na
       throw at_line(name, key.source().begin.line,
                     fmt::format("'{}' in [{}] belongs into a table with a name, as in [{}]",
                                 printable(key.str(), 60), kind, example));
-    tables.push_back({std::string(key.str()), key.source().begin.line, read_table(*keys)});
+    unsigned line = key.source().begin.line;
+    if (kind == "source")
+      tables.push_back(read_nested_table(key.str(), line, *keys));
+    else
+      tables.push_back({std::string(key.str()), line, read_table(*keys), {}});
   }
-  std::stable_sort(tables.begin(), tables.end(),
-                   [](const TomlTable& a, const TomlTable& b) { return a.line < b.line; });
+  sort_by_line(tables);
   return tables;
 }
 
@@ -114,12 +135,18 @@ TomlFile parse_toml(std::string_view text, const std::string& name) {
     file.sources = read_tables(*node, name, "source", "source.care");
   if (const toml::node* node = root.get("store"))
     file.stores = read_tables(*node, name, "store", "store.offsite");
-  if (const toml::node* node = root.get("engine")) {
-    if (node->as_table() == nullptr)
-      throw at_line(name, line_of(*node), "engine must be a table, as in [engine]");
-    file.engine = read_table(*node->as_table());
-  }
-  for (const char* table : {"source", "store", "engine"}) root.erase(table);
+  for (const char* table : {"source", "store"}) root.erase(table);
+  if (toml::table* drill = root["drill"].as_table())
+    if (const toml::node* node = drill->get("query")) {
+      file.drill_queries = read_tables(*node, name, "drill.query", "drill.query.no-orphans");
+      drill->erase("query");
+    }
+  for (auto&& [key, node] : root)
+    if (const toml::table* table = node.as_table())
+      file.sections.push_back(
+          {std::string(key.str()), key.source().begin.line, read_table(*table), {}});
+  sort_by_line(file.sections);
+  for (const TomlTable& section : file.sections) root.erase(section.name);
   file.entries = read_table(root);
   return file;
 }

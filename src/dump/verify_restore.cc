@@ -6,6 +6,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "base/file.h"
 #include "base/process.h"
 #include "base/text.h"
 #include "base/workers.h"
@@ -36,40 +37,84 @@ bool contains(const std::string& text, std::string_view part) {
 class Rehearsal {
  public:
   Rehearsal(ObjectStore& store, const Manifest& manifest, const VerifyOptions& options,
-            VerifyReport& report, const Run& run)
+            VerifyReport& report, const Run& run, RehearsalWatch& watch)
       : store_(store),
         manifest_(manifest),
         options_(options),
         report_(report),
         run_(run),
+        watch_(watch),
         phases_(run, timed_) {}
 
   bool make() {
+    bool made = false;
+    try {
+      made = rehearse();
+    } catch (...) {
+      destroy();
+      throw;
+    }
+    destroy();
+    return made;
+  }
+
+ private:
+  bool rehearse() {
     std::optional<ClientTools> tools = find_tools();
     if (!tools) return false;
-    toc_ = read_backup_toc(*open_archive(store_, manifest_, options_.keys), manifest_);
-    selection_ = select_everything(toc_);
-    std::unique_ptr<ScratchServer> server = start(*tools);
-    if (!server) return false;
-    Connection admin = Connection::open(server->conninfo(), "holdfast verify");
+    stage("fetch", [&] {
+      toc_ = read_backup_toc(*open_archive(store_, manifest_, options_.keys), manifest_);
+      selection_ = select_everything(toc_);
+    });
+    stage("server", [&] { server_ = start(*tools); });
+    if (!server_) return false;
+    Connection admin = Connection::open(server_->conninfo(), "holdfast verify");
+    watch_.server_version = admin.query_text("SHOW server_version");
     std::vector<std::string> missing =
         missing_extensions(admin, needed_extensions(toc_, selection_));
     if (!missing.empty())
       return inconclusive("this machine has no extension " + join(missing) +
                           ": install it beside the server programs in " + tools->folder);
-    apply_globals(*tools, server->conninfo());
-    make_missing_roles(admin);
-    for (std::string& note : create_database(
-             admin, kDatabase, {manifest_.encoding, manifest_.collate, manifest_.ctype}))
-      report_.notes.push_back(std::move(note));
-    Conninfo target = server->conninfo().with("dbname", kDatabase);
-    fill(*tools, target);
-    compare(*tools, target);
-    check_indexes(target);
+    stage("globals", [&] {
+      apply_globals(*tools, server_->conninfo());
+      make_missing_roles(admin);
+      for (std::string& note : create_database(
+               admin, kDatabase, {manifest_.encoding, manifest_.collate, manifest_.ctype}))
+        report_.notes.push_back(std::move(note));
+    });
+    Conninfo target = server_->conninfo().with("dbname", kDatabase);
+    stage("restore", [&] { fill(*tools, target); });
+    stage("compare", [&] { compare(*tools, target); });
+    if (watch_.ask) stage("queries", [&] { watch_.ask(target); });
+    stage("amcheck", [&] { check_indexes(target); });
     return true;
   }
 
- private:
+  // Takes the time of a part, however it ends.
+  template <typename Work>
+  void stage(const char* name, Work&& work) {
+    double begin = run_.clock.monotonic_seconds();
+    auto note = [&] { watch_.phases.push_back({name, run_.clock.monotonic_seconds() - begin}); };
+    try {
+      work();
+    } catch (...) {
+      note();
+      throw;
+    }
+    note();
+  }
+
+  // Not broken off by the wish to stop: nobody's records stay behind.
+  void destroy() {
+    if (!server_) return;
+    std::string folder = server_->folder();
+    stage("destroy", [&] { server_.reset(); });
+    if (file_exists(folder))
+      watch_.left_behind = folder;
+    else
+      watch_.destroyed_at = run_.clock.now();
+  }
+
   bool inconclusive(std::string reason) {
     report_.notes.push_back("not rehearsed: " + std::move(reason));
     return false;
@@ -203,6 +248,7 @@ class Rehearsal {
   void check_indexes(const Conninfo& target) {
     Connection control = Connection::open(target, "holdfast verify");
     if (!missing_extensions(control, {"amcheck"}).empty()) {
+      watch_.amcheck = "not available: no extension amcheck on this machine";
       report_.notes.push_back("indexes were not checked: no extension amcheck on this machine");
       return;
     }
@@ -218,7 +264,8 @@ class Rehearsal {
         " WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence <> 't' AND i.indisready"
         " AND n.nspname NOT IN ('pg_catalog', 'pg_toast', 'information_schema')"
         " ORDER BY c.relpages DESC");
-    std::mutex mutex;  // guards the report
+    std::mutex mutex;  // guards the report and `broken`
+    int broken = 0;
     std::atomic<int> next{0};
     phases_.time("checking indexes", [&] {
       run_workers(
@@ -233,10 +280,13 @@ class Rehearsal {
               if (problem.empty()) continue;
               std::lock_guard lock(mutex);
               report_.problems.push_back({"restored index " + indexes.text(row, 1), problem});
+              ++broken;
             }
           },
           [] {});
     });
+    std::string all = fmt::format("{} index{}", indexes.rows(), indexes.rows() == 1 ? "" : "es");
+    watch_.amcheck = broken == 0 ? all + " sound" : fmt::format("{} of {} not sound", broken, all);
   }
 
   std::string check_index(Connection& connection, const std::string& function,
@@ -257,8 +307,10 @@ class Rehearsal {
   const VerifyOptions& options_;
   VerifyReport& report_;
   const Run& run_;
+  RehearsalWatch& watch_;
   std::vector<RestorePhase> timed_;
   PhaseTimer phases_;
+  std::unique_ptr<ScratchServer> server_;
   ArchiveToc toc_;
   RestoreSelection selection_;
 };
@@ -266,8 +318,10 @@ class Rehearsal {
 }  // namespace
 
 bool rehearse_restore(ObjectStore& store, const Manifest& manifest, const VerifyOptions& options,
-                      VerifyReport& report, const Run& run) {
-  return Rehearsal(store, manifest, options, report, run).make();
+                      VerifyReport& report, const Run& run, RehearsalWatch* watch) {
+  RehearsalWatch unwatched;
+  return Rehearsal(store, manifest, options, report, run, watch != nullptr ? *watch : unwatched)
+      .make();
 }
 
 }  // namespace holdfast

@@ -36,6 +36,8 @@ class ScratchServer {
 
   // As superuser `postgres`, database `postgres`.
   const Conninfo& conninfo() const { return conninfo_; }
+  // Its folder, which is gone with it.
+  const std::string& folder() const { return folder_->path(); }
 
  private:
   const Run& run_;

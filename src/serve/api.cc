@@ -20,12 +20,14 @@ std::string bearer_of(const WebRequest& request) {
 struct Api::Parts {
   ApiContext context;
   Log& log;
+  ApiAudit* audit;
   std::string project_id;
   Router router;
 
-  Parts(Engine& engine, ApiKeys& keys, Log& log_of_server)
+  Parts(Engine& engine, ApiKeys& keys, Log& log_of_server, ApiAudit* trail)
       : context{engine, keys},
         log(log_of_server),
+        audit(trail),
         project_id(engine.project().id),
         router(kApiPrefix, [this](const RouteCall& call) { check_project(call); }) {}
 
@@ -36,8 +38,8 @@ struct Api::Parts {
   }
 };
 
-Api::Api(Engine& engine, ApiKeys& keys, Log& log)
-    : parts_(std::make_unique<Parts>(engine, keys, log)) {
+Api::Api(Engine& engine, ApiKeys& keys, Log& log, ApiAudit* audit)
+    : parts_(std::make_unique<Parts>(engine, keys, log, audit)) {
   Router& router = parts_->router;
   ApiContext& context = parts_->context;
   add_account_routes(router, context);
@@ -56,8 +58,10 @@ std::optional<WebResponse> Api::admit(WebRequest& request) {
   std::optional<int64_t> key = parts_->context.keys.verify(Secret(bearer_of(request)));
   if (key) {
     request.client = "key " + std::to_string(*key);
+    request.actor = request.client + " (" + parts_->context.keys.name_of(*key) + ")";
     return std::nullopt;
   }
+  if (parts_->audit != nullptr) parts_->audit->refused(request);
   WebResponse response = error_response(401, "", "supplied credentials do not pass authentication",
                                         request.request_id);
   response.headers.emplace_back("WWW-Authenticate", "Bearer");
@@ -71,7 +75,8 @@ WebResponse Api::handle(const WebRequest& request) const {
     // The call itself needs no such note, and the next minute's will be tried again.
     parts_->log.warning(std::string("api: ") + error.what());
   }
-  return parts_->router.route(request);
+  auto carry_out = [this](const WebRequest& call) { return parts_->router.route(call); };
+  return parts_->audit != nullptr ? parts_->audit->record(request, carry_out) : carry_out(request);
 }
 
 }  // namespace holdfast

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "engine/engine.h"
+#include "serve/api_audit.h"
 #include "serve/api_keys.h"
 #include "serve/http_server.h"
 
@@ -23,8 +24,8 @@ inline constexpr char kApiPrefix[] = "/api/v2";
 
 class Api {
  public:
-  // All have to outlive it.
-  Api(Engine& engine, ApiKeys& keys, Log& log);
+  // All have to outlive it. `audit`: where calls are recorded; null: nowhere.
+  Api(Engine& engine, ApiKeys& keys, Log& log, ApiAudit* audit = nullptr);
   ~Api();
 
   // WebAdmission: 401 unless the request has a key that is known.

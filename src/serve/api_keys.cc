@@ -253,6 +253,13 @@ std::optional<int64_t> ApiKeys::verify(const Secret& clear) {
   return found;
 }
 
+std::string ApiKeys::name_of(int64_t id) {
+  std::lock_guard lock(read_mutex_);
+  for (const Known& known : known_)
+    if (known.id == id) return known.name;
+  return {};
+}
+
 // Reads the keys again if any process has changed the file. Where that would have to wait (another
 // process mends the file after a crash), those that were read last count.
 void ApiKeys::refresh() {
@@ -260,10 +267,10 @@ void ApiKeys::refresh() {
     int64_t version = reader_->number("PRAGMA data_version");
     if (version == version_) return;
     std::vector<Known> found;
-    Connection::Statement rows(*reader_, "SELECT id, hash FROM api_keys");
+    Connection::Statement rows(*reader_, "SELECT id, hash, name FROM api_keys");
     while (rows.step()) {
       std::string bytes = rows.bytes(1);
-      Known known{rows.integer(0), {}};
+      Known known{rows.integer(0), {}, rows.bytes(2)};
       if (bytes.size() != known.hash.size()) continue;
       std::memcpy(known.hash.data(), bytes.data(), bytes.size());
       found.push_back(known);

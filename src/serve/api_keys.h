@@ -49,6 +49,8 @@ class ApiKeys {
 
   // The id of the key, or none.
   std::optional<int64_t> verify(const Secret& clear);
+  // The name of a key that was verified; "" once it is revoked. Never waits, as verify().
+  std::string name_of(int64_t id);
   // Writes down when keys were last used, at most once a minute for each. May wait for the disk;
   // what cannot be written now is written later.
   void write_uses();
@@ -58,6 +60,7 @@ class ApiKeys {
   struct Known {
     int64_t id = 0;
     std::array<uint8_t, 32> hash{};
+    std::string name{};
   };
   struct Use {
     UtcTime at, written;

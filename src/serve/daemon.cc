@@ -44,7 +44,10 @@ void run_daemon(const DaemonSettings& settings, const Run& run,
         "the API listens on {} without TLS: put a proxy that has it before it", address.host));
 
   std::unique_ptr<Engine> engine = Engine::open(settings.engine, run);
-  Api api(*engine, keys, run.log);
+  AuditWriter writer(settings.audit_folder, run.clock);
+  std::optional<ApiAudit> audit;
+  if (!settings.audit_folder.empty()) audit.emplace(writer, settings.audit, run.log);
+  Api api(*engine, keys, run.log, audit ? &*audit : nullptr);
   HttpServerSettings http = settings.http;
   http.address = address.host;
   http.port = address.port;

@@ -7,6 +7,7 @@
 
 #include "base/run.h"
 #include "engine/engine.h"
+#include "serve/api_audit.h"
 #include "serve/http_server.h"
 
 namespace holdfast {
@@ -15,6 +16,8 @@ struct DaemonSettings {
   EngineSettings engine;
   std::string listen = "127.0.0.1:8474";  // of the API; port 0: any free one
   HttpServerSettings http;                // its bounds; address, port and admission are set here
+  std::string audit_folder;               // of the audit trail; empty: calls are not recorded
+  ApiAuditSettings audit{};
 };
 
 // Calls `ready` with the API's URL (http://127.0.0.1:8474/api/v2) once it can be called. Returns

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <microhttpd.h>
+#include <netdb.h>
+#include <netinet/in.h>
 #include <strings.h>
 
 #include <algorithm>
@@ -79,6 +81,19 @@ struct Exchange {
     response = error_response(status, "", message, request.request_id);
   }
 };
+
+// "192.0.2.7"; "" if it is not known.
+std::string address_of(MHD_Connection* connection) {
+  const MHD_ConnectionInfo* info =
+      MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+  if (info == nullptr || info->client_addr == nullptr) return {};
+  char host[NI_MAXHOST] = {};
+  socklen_t size =
+      info->client_addr->sa_family == AF_INET6 ? sizeof(sockaddr_in6) : sizeof(sockaddr_in);
+  if (::getnameinfo(info->client_addr, size, host, sizeof host, nullptr, 0, NI_NUMERICHOST) != 0)
+    return {};
+  return host;
+}
 
 class HttpServerOverMhd final : public HttpServer {
  public:
@@ -266,6 +281,7 @@ class HttpServerOverMhd final : public HttpServer {
       exchange.response = error_response(error, request.request_id);
       return;
     }
+    request.address = address_of(connection);
     if (settings_.admit) exchange.response = settings_.admit(request);
     if (!exchange.response) take_length(exchange);
   }

@@ -32,6 +32,8 @@ struct WebRequest {
   std::string body;
   std::string request_id;  // the client's X-Request-ID if it is one, else made here
   std::string client;      // who it is, as admit() found out; for the log
+  std::string actor;       // the same with the name that goes with it; for the audit trail
+  std::string address;     // which network address it came from: "192.0.2.7"
 
   std::string header(const std::string& name) const;
   // The first value of this query parameter, or none.

@@ -7,7 +7,7 @@ proven, held and pruned alike.
 import sys
 import time
 import unittest
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
@@ -210,9 +210,10 @@ class Story(Dual):
         """A bad UPDATE in the midst of a second of its own. Returns when it was committed."""
         time.sleep(1.2)
         self.live("UPDATE clients SET allergies = NULL, name = 'Test'")
-        at = now_on(self.source)
         time.sleep(1.2)
-        return at
+        committed = self.live("SELECT floor(extract(epoch FROM pg_xact_commit_timestamp(xmin)) * 1000)::bigint"
+                              " FROM clients LIMIT 1")
+        return datetime.fromtimestamp(int(committed) / 1000, timezone.utc)
 
     def test_from_the_bad_update_to_the_way_back(self):
         before = self.live(ALLERGIES)

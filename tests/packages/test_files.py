@@ -224,9 +224,9 @@ class Configuration(unittest.TestCase):
     def test_what_it_suggests_is_taken_too(self):
         text = (ROOT / "packaging" / "holdfast.toml").read_text()
         path = harness.temp_dir("hf-toml-") / "holdfast.toml"
-        path.write_text(re.sub(r"(?m)^# (?=\w+ = )", "", text))
+        path.write_text(re.sub(r"(?m)^# (?=\w+ = |\[\w+\]$)", "", text))
         shown = harness.holdfast("--config", path, "config", "show")
-        for value in ("care-commons-backups", "backup@example.org"):
+        for value in ("care-commons-backups", "backup@example.org", "0 2 * * *"):
             self.assertIn(value, shown.out)
 
 

@@ -1,0 +1,58 @@
+// What the configuration says of the schedule, as the scheduler takes it: for each source each job
+// that has a schedule, the command that it is, and the store through which hosts agree on who runs
+// it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cli/alerting.h"
+#include "cli/config.h"
+#include "cli/documents_serve.h"
+#include "cli/stores.h"
+#include "serve/scheduler.h"
+
+namespace holdfast {
+
+struct ScheduleSetup {
+  std::vector<std::unique_ptr<Config>> sources;  // those that have jobs
+  std::vector<OpenStore> lock_stores;            // what the claims are kept in; outlive them
+  std::vector<std::unique_ptr<FiringClaims>> claims;
+  std::vector<ScheduledTask> tasks;  // none: nothing is scheduled
+  std::string seed;
+  std::string state_folder;
+  std::chrono::seconds job_limit{0};
+  std::string listen;                                  // empty: nowhere
+  std::vector<std::vector<std::string>> status_argvs;  // of each scheduled source
+};
+
+// Of the chosen source, or of all. Throws Error(invalid) that names the setting. No server is
+// asked.
+ScheduleSetup schedule_setup(const Config& config, const Run& run);
+
+// Where missed, ended and overlapping runs are told of: the log, and those who are alerted. A job
+// that ended by itself has told of what it found; here it is said of those that could not, and of
+// runs that never were. Keeps what ended, for the document of `serve --once`. One thread at a time.
+class ToldScheduleEvents final : public ScheduleEvents {
+ public:
+  // `sources` and `run` outlive it.
+  ToldScheduleEvents(const std::vector<std::unique_ptr<Config>>& sources, const Run& run,
+                     std::function<void()> on_end = {});
+  void missed(const ScheduledTask& task, const MissedRuns& missed) override;
+  void ended(const ScheduledTask& task, const JobEnd& end) override;
+  void clock_went_back(const ScheduledTask& task) override;
+  void deliver() override;
+  const std::vector<OnceRun>& runs() const { return runs_; }
+
+ private:
+  CommandAlerts& alerts_of(const ScheduledTask& task) { return *alerts_.at(task.source); }
+
+  Log& log_;
+  std::function<void()> on_end_;
+  std::map<std::string, std::unique_ptr<CommandAlerts>> alerts_;  // by source
+  std::vector<OnceRun> runs_;                                     // the last kRunsKept
+};
+
+}  // namespace holdfast

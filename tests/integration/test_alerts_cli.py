@@ -1,0 +1,219 @@
+"""Alerts through the program: what fails in a run opens an incident of its kind and store, what goes well closes it,
+and a sink that is down changes nothing about the run."""
+
+import json
+import os
+import re
+import sys
+import unittest
+from datetime import datetime, timedelta
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import harness  # noqa: E402
+from fake_alerts import ALWAYS, FakeAlertServices  # noqa: E402
+from history import resealed  # noqa: E402
+
+
+class Alerts(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = harness.Server()
+        cls.addClassCleanup(cls.server.close)
+        cls.server.createdb("care")
+        cls.server.psql("CREATE TABLE visits AS SELECT i AS id, md5(i::text) AS note FROM generate_series(1, 2000) i",
+                        db="care")
+
+    def setUp(self):
+        self.folder = harness.temp_dir("hf-alerts-")
+        self.local, self.nas, self.state = (self.folder / name for name in ("local", "nas", "alerts"))
+        self.toml = self.folder / "holdfast.toml"
+        try:
+            self.fake = FakeAlertServices()
+        except harness.Unavailable as error:
+            self.skipTest(str(error))
+        self.addCleanup(self.fake.close)
+        self.configure()
+
+    def configure(self) -> None:
+        """Secrets in files of their own, as an operator would; addresses count as secrets."""
+        self.files = {}
+        for name, text in (("github", self.fake.token), ("slack", f"{self.fake.url}/slack/{self.fake.slack_key}"),
+                           ("webhook", self.fake.hook_secret)):
+            self.files[name] = self.folder / f"{name}.secret"
+            self.files[name].write_text(text + "\n")
+            self.files[name].chmod(0o600)
+        env = self.fake.env()
+        self.toml.write_text(f"""
+dir = '{self.local}'
+[store.nas]
+dir = '{self.nas}'
+[audit]
+dir = '{self.folder / "audit"}'
+[alert]
+dir = '{self.state}'
+github_repository = '{env["GITHUB_REPOSITORY"]}'
+github_api_url = '{env["GITHUB_API_URL"]}'
+github_token_file = '{self.files["github"]}'
+slack_webhook_file = '{self.files["slack"]}'
+webhook_url = '{env["WEBHOOK_URL"]}'
+webhook_secret_file = '{self.files["webhook"]}'
+ping_url = '{env["PING_URL"]}'
+""")
+
+    def run_it(self, *args, expect=0, **env):
+        result = harness.holdfast(*args, expect=expect, env={
+            "DATABASE_URL": self.server.url("care"), "HOLDFAST_CONFIG": self.toml, **env})
+        for file in (*self.state.glob("*"), *(self.folder / "audit").glob("*")):
+            if file.is_file():
+                harness.assert_no_secrets(file.read_bytes(), file.name)
+        return result
+
+    def backup(self, *more, expect=0, **env):
+        return self.run_it("backup", "--type", "dump", *more, expect=expect, **env)
+
+    def open_incidents(self) -> list[tuple]:
+        shown = self.run_it("alert", "show", "--json").json()["incidents"]
+        return sorted((incident["kind"], incident["store"] or "") for incident in shown)
+
+    def titles(self, state: str) -> list[str]:
+        return sorted(issue["title"] for issue in self.fake.issues if issue["state"] == state)
+
+    def later(self, hours: float) -> None:
+        """As if the state had been written so long ago: what an incident's next word waits for."""
+        path = self.state / "incidents.json"
+
+        def earlier(match):
+            at = datetime.strptime(match.group(1), "%Y-%m-%dT%H:%M:%S.%fZ") - timedelta(hours=hours)
+            return '"' + at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z" + '"'
+        text = re.sub(r'"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z)"', earlier, path.read_text())
+        path.write_text(resealed(text))
+
+
+class Stores(Alerts):
+    def test_a_store_that_is_down_is_told_once_updated_and_closed(self):
+        self.nas.write_text("a file where the folder should be")
+        self.backup(expect=3)
+        self.assertEqual(["🚨 Database Backup Failed: care in nas"], self.titles("open"))
+        self.assertEqual([("backup", "nas")], self.open_incidents())
+        hook = [json.loads(body) for _, body in self.fake.hooks]
+        self.assertEqual(["started", "opened", "failed"], sorted((m["type"] for m in hook),
+                                                                key=["started", "opened", "failed"].index))
+        opened = next(m for m in hook if m["type"] == "opened")["incident"]
+        self.assertEqual(("backup", "care", "nas", "critical"),
+                         tuple(opened[k] for k in ("kind", "source", "store", "severity")))
+        self.assertEqual(os.uname().nodename, opened["host"])
+
+        self.later(23.9)  # the second night: a word on the same issue
+        self.backup(expect=3)
+        self.assertEqual(1, len(self.fake.issues))
+        self.assertEqual(1, len(self.fake.issues[0]["comments"]))
+
+        self.nas.unlink()
+        self.later(23.9)
+        self.backup()
+        self.assertEqual([], self.open_incidents())
+        self.assertEqual(["🚨 Database Backup Failed: care in nas"], self.titles("closed"))
+        self.assertIn("2 failures", self.fake.issues[0]["comments"][-1])
+        self.assertEqual(["🚨", "🔁", "✅"], [m["text"].split()[0] for m in self.fake.slack])
+
+    def test_a_source_that_is_down_is_no_stores_incident(self):
+        password = harness.random_secret()
+        url = f"postgresql://nobody:{password}@127.0.0.1:{harness.free_port()}/care"
+        self.backup(expect=1, DATABASE_URL=url)
+        self.assertEqual([("backup", "")], self.open_incidents())
+        self.assertEqual(["🚨 Database Backup Failed: care"], self.titles("open"))
+        for _, body in self.fake.hooks:
+            harness.assert_no_secrets(body, "a webhook's message")
+        for issue in self.fake.issues:
+            harness.assert_no_secrets(json.dumps(issue), "an issue")
+        self.backup()
+        self.assertEqual([], self.open_incidents())
+
+    def test_damage_is_a_proofs_incident_until_a_good_proof_of_that_store(self):
+        made = self.backup("--json").json()["results"][0]["id"]
+        archive = self.nas / f"{made}.dump"
+        sound = archive.read_bytes()
+        archive.write_bytes(sound[:-1])
+        self.run_it("verify", made, expect=4)
+        self.assertEqual([("proof", "nas")], self.open_incidents())
+        self.run_it("verify", made, "--store", "local")
+        self.assertEqual([("proof", "nas")], self.open_incidents(), "another store's proof closes nothing")
+        archive.write_bytes(sound)
+        self.run_it("verify", made)
+        self.assertEqual([], self.open_incidents())
+        # A slip of the pen is nobody's incident.
+        self.run_it("verify", "care_1999-01-01T00-00-00-000Z", expect=1)
+        self.assertEqual([], self.open_incidents())
+
+    def test_pings_say_how_each_backup_went(self):
+        self.backup()
+        self.nas.rename(self.folder / "away")
+        self.nas.write_text("a file")
+        self.backup(expect=3)
+        paths = [path.split("?") for path, _ in self.fake.pings]
+        self.assertEqual(["start", "", "start", "3"], [path for path, _ in paths])
+        self.assertEqual([paths[0][1], paths[0][1], paths[2][1], paths[2][1]], [rid for _, rid in paths])
+        self.assertNotEqual(paths[0][1], paths[2][1])
+        self.run_it("verify", "latest", "--store", "local")
+        self.assertEqual(4, len(self.fake.pings), "only backups are what a dead-man service waits for")
+
+
+class Sinks(Alerts):
+    def test_sinks_that_are_down_change_nothing_and_get_it_the_next_time(self):
+        for service in ("github", "slack", "webhook", "ping"):
+            self.fake.fail("500", service, ALWAYS)
+        self.nas.write_text("a file where the folder should be")
+        result = self.backup("--json", expect=3)
+        self.assertEqual("ok", result.json()["results"][0]["stores"][0]["status"])
+        self.assertIn("it is tried again", result.err)
+        self.assertEqual([], self.fake.issues)
+        shown = self.run_it("alert", "show", "--json").json()
+        self.assertTrue(all(sink["waiting"] for sink in shown["sinks"] if sink["name"] in ("github", "slack")))
+        self.assertIn("waiting", self.run_it("alert", "show").out)
+        self.fake.heal()
+        self.later(2)  # the back-off is over
+        self.run_it("verify", "latest", "--store", "local")
+        self.assertEqual(["🚨 Database Backup Failed: care in nas"], self.titles("open"))
+        self.assertEqual(1, len(self.fake.slack))
+
+    def test_sinks_that_never_answer_or_hang_up_end_with_their_time(self):
+        self.fake.fail("stall", "webhook", ALWAYS)
+        self.fake.fail("reset", "ping", ALWAYS)
+        self.backup()  # the harness ends it if it does not end by itself
+
+    def test_no_alert_is_none(self):
+        self.nas.write_text("a file")
+        self.backup("--no-alert", expect=3)
+        self.assertEqual([], self.fake.requests)
+        self.assertFalse(self.state.exists())
+
+    def test_the_test_reaches_every_sink_and_leaves_nothing_open(self):
+        tested = self.run_it("alert", "test", "--json").json()
+        self.assertEqual(["github", "ping", "slack", "webhook"], sorted(sink["name"] for sink in tested["sinks"]))
+        self.assertTrue(tested["ok"])
+        self.assertEqual([], self.titles("open"))
+        self.assertEqual([], self.open_incidents())
+        self.fake.fail("403", "slack")
+        failed = self.run_it("alert", "test", expect=1)
+        self.assertIn("slack", failed.out)
+        self.assertNotIn(self.fake.slack_key, failed.out + failed.err)
+
+    def test_what_is_wrong_with_the_settings_is_said_and_fails_no_backup(self):
+        self.files["github"].unlink()
+        done = self.backup()
+        self.assertIn("nobody is alerted", done.err)
+        self.run_it("alert", "test", expect=2)
+        self.toml.write_text(f"dir = '{self.local}'\n[alert]\nslack = 'x'\n")
+        self.assertIn("unknown key 'slack' of [alert]", self.backup(expect=2).err)
+        self.toml.write_text(f"dir = '{self.local}'\n")
+        self.assertIn("no alerts are configured", self.run_it("alert", "test", expect=2).err)
+
+    def test_the_configuration_shows_no_address(self):
+        shown = self.run_it("config", "show").out
+        for secret in (self.fake.hook_key, self.fake.ping_key):
+            self.assertNotIn(secret, shown)
+
+
+if __name__ == "__main__":
+    harness.main()
