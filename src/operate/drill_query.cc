@@ -1,14 +1,13 @@
 #include "operate/drill_query.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <functional>
 #include <optional>
-#include <stop_token>
 
 #include "base/text.h"
 #include "pg/connection.h"
@@ -20,6 +19,7 @@ namespace {
 constexpr uint32_t kDrillBoolType = 16;
 constexpr std::array<uint32_t, 6> kDrillNumberTypes = {20, 21, 23, 700, 701, 1700};
 constexpr int64_t kMsPerSecond = 1000;
+constexpr int kAskAgainMs = 100;
 
 constexpr std::array<std::string_view, 7> kComparisons = {">=", "<=", "!=", "<>", "=", ">", "<"};
 
@@ -78,9 +78,7 @@ struct Answer {
 class Asking {
  public:
   Asking(const Conninfo& database, const Run& run)
-      : connection_(Connection::open(database, "holdfast drill")),
-        on_stop_(run.stop, [this] { connection_.cancel(); }),
-        run_(run) {}
+      : connection_(Connection::open(database, "holdfast drill")), run_(run) {}
 
   DrillQuery ask(const DrillQuestion& question, int64_t timeout_seconds) {
     run_.check_stop();
@@ -108,6 +106,18 @@ class Asking {
   }
 
  private:
+  // A request to cancel that reaches the server before the query does is lost: so it is asked
+  // again, as long as somebody wants to stop.
+  PGresult* next_result(PGconn* pg) {
+    while (PQisBusy(pg) != 0) {
+      pollfd readable{PQsocket(pg), POLLIN, 0};
+      int ready = ::poll(&readable, 1, kAskAgainMs);
+      if (run_.stop.stop_requested()) connection_.cancel();
+      if (ready > 0 && PQconsumeInput(pg) != 1) throw connection_.error("ask");
+    }
+    return PQgetResult(pg);
+  }
+
   Answer answer_of(const std::string& sql) {
     PGconn* pg = connection_.raw();
     // With parameters, though there are none: the server then takes one statement alone.
@@ -116,7 +126,7 @@ class Asking {
     PQsetSingleRowMode(pg);
     Answer answer;
     std::optional<Error> failure;
-    while (PGresult* raw = PQgetResult(pg)) {
+    while (PGresult* raw = next_result(pg)) {
       QueryResult result(raw);
       switch (PQresultStatus(raw)) {
         case PGRES_SINGLE_TUPLE:
@@ -170,7 +180,6 @@ class Asking {
   }
 
   Connection connection_;
-  std::stop_callback<std::function<void()>> on_stop_;
   const Run& run_;
 };
 

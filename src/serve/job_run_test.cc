@@ -86,10 +86,18 @@ TEST_F(JobRunTest, AJobThatDoesNotStopIsKilledWithItsGroup) {
   EXPECT_EQ(end.exit_code, 128 + 9);
   EXPECT_THAT(log_.text(), HasSubstr("is killed"));
   std::string child(trim(read_file(path("pid"), 100)));
-  // Gone, or a zombie that its new parent has not looked at.
+  // Gone, or a zombie that its new parent has not looked at; a killed process takes a moment to
+  // end.
   std::string stat = "/proc/" + child + "/stat";
-  bool gone = !file_exists(stat) || read_file(stat, 4096).find(") Z ") != std::string::npos;
-  EXPECT_TRUE(gone);
+  auto gone = [&] {
+    try {
+      return read_file(stat, 4096).find(") Z ") != std::string::npos;
+    } catch (const Error&) {
+      return true;
+    }
+  };
+  for (int i = 0; i < 1000 && !gone(); ++i) std::this_thread::sleep_for(milliseconds(10));
+  EXPECT_TRUE(gone());
 }
 
 TEST_F(JobRunTest, AStopIsAskedForInOrder) {

@@ -7,6 +7,7 @@ reason; a hold in one store keeps it. Restore and promote: the old state is alwa
 """
 
 import sys
+import time
 import unittest
 from datetime import timedelta
 from pathlib import Path
@@ -23,7 +24,14 @@ ONE = {"BRANCH_BACKUPS_MAX": "1", "BACKUP_RETENTION_DAYS": "1"}
 server: harness.Server
 
 
+# So young that both are of one day (UTC): retention by number takes the older one only where no rule of days keeps it.
+OLD, OLDER = timedelta(seconds=20), timedelta(seconds=40)
+
+
 def setUpModule():
+    at = now()
+    since_midnight = (at - at.replace(hour=0, minute=0, second=0, microsecond=0)).total_seconds()
+    time.sleep(max(0, 2 * OLDER.total_seconds() - since_midnight))
     global server
     server = start_server()
 
@@ -35,7 +43,7 @@ def tearDownModule():
 def with_two_backups(**more) -> tuple[DualCloud, str, str]:
     """The cloud, the backup that is to go, and the one that is to stay."""
     cloud = DualCloud(server, **more)
-    old = cloud.add_backup(timedelta(hours=2)).name
+    old = cloud.add_backup(OLD).name
     cloud.run("backup", "--type", "branch", "--no-prune", "--verify", "quick")
     new, = cloud.marked() - {old}
     cloud.fake.exchanges.clear()
@@ -109,7 +117,7 @@ class Retention(unittest.TestCase):
                               (unmarked, "does not carry the mark"), (parent, "other branches were made from it")):
             with self.subTest(reason):
                 cloud, old, new = self.start()
-                older = cloud.add_backup(timedelta(hours=3)).name
+                older = cloud.add_backup(OLDER).name
                 cloud.run("backup", "--type", "branch", "--no-prune", "--verify", "quick")
                 spoil(cloud, cloud.project.called(old))
                 before = {b.id: dict(b.fields) for b in cloud.project.branches.values() if b.name != older}
@@ -148,7 +156,7 @@ class Retention(unittest.TestCase):
         both = {"HOLDFAST_CONFIG": str(toml)}
         cloud = DualCloud(server)
         self.addCleanup(cloud.close)
-        old = cloud.add_backup(timedelta(hours=2)).name
+        old = cloud.add_backup(OLD).name
         cloud.run("backup", "--type", "branch", "--no-prune", "--verify", "quick", **both)
         new, = cloud.marked() - {old}
         for where, env in (("nas", {"BACKUP_DIR": str(nas)}), ("local", {})):
