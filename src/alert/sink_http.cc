@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "store/url.h"
 
 namespace holdfast {
 namespace {
@@ -14,13 +15,6 @@ using std::chrono::milliseconds;
 // Where a rate limit is told without a time: GitHub's documentation asks for a minute at least.
 constexpr milliseconds kUnknownWait{60'000};
 constexpr int kConnectTimeoutMs = 10'000;
-
-std::string bare_host(const std::string& url) {
-  std::string host = host_of_url(url);
-  size_t colon = host.rfind(':');
-  bool ipv6_without_port = host.ends_with("]");
-  return colon == std::string::npos || ipv6_without_port ? host : host.substr(0, colon);
-}
 
 }  // namespace
 
@@ -39,7 +33,7 @@ void check_sink_url(const std::string& url, const std::string& setting) {
   if (authority.empty()) throw wrong("names no host", "it looks like https://host/path");
   if (authority.find('@') != std::string::npos)
     throw wrong("has a user or a password in it", "secrets go into a file of their own");
-  if (plain && !is_loopback(bare_host(url)))
+  if (!is_safe_on_the_way(url))
     throw wrong("is not encrypted", "use https://; http:// is for this machine only");
 }
 

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/audit_trail.h"
 #include "cli/backups.h"
+#include "cli/source_host.h"
 #include "dump/names.h"
 
 namespace holdfast {
@@ -41,12 +42,8 @@ class EvidenceGatherer {
 
   void look_at_store(const OpenStore& store) {
     bool is_bucket = store.folder.empty();
-    EvidenceStore seen{store.name,
-                       store.store->location(),
-                       is_bucket,
-                       store.locks_objects,
-                       !is_bucket || reached_by_tls(store.name),
-                       ""};
+    EvidenceStore seen{store.name,          store.store->location(), is_bucket,
+                       store.locks_objects, store.safe_on_the_way,   ""};
     try {
       std::string database = configured_database(context_.config);
       for (const Backup& backup : list_backups(*store.store, database))
@@ -89,9 +86,12 @@ class EvidenceGatherer {
     if (!config.has_database()) return;
     Conninfo source = config.source_conninfo();
     facts_.source = source.display();
-    std::string host = source.get("host"), mode = source.get("sslmode");
-    facts_.sslmode = mode.empty() ? "prefer" : mode;
-    facts_.source_is_local = host.empty() || host.front() == '/' || is_loopback(host);
+    // As libpq would have it: PGSSLMODE, PGHOST and a service file count as well.
+    auto parameters = source.resolved();
+    auto mode = parameters.find("sslmode");
+    facts_.sslmode = mode == parameters.end() ? "prefer" : mode->second;
+    std::vector<std::string> hosts = split(*source_hosts(config), ',');
+    facts_.source_is_local = std::all_of(hosts.begin(), hosts.end(), is_this_machine);
   }
 
   EvidenceFacts take() {
@@ -107,15 +107,6 @@ class EvidenceGatherer {
   }
 
  private:
-  bool reached_by_tls(const std::string& name) const {
-    const StoreConfig& store = context_.config.store(name, "--store");
-    std::string endpoint = store.text("s3_endpoint");
-    if (!endpoint.starts_with("http://")) return true;
-    std::string host = endpoint.substr(std::string_view("http://").size());
-    host = host.substr(0, host.find_first_of("/:"));
-    return is_loopback(host);
-  }
-
   // Nothing if it is not of the period.
   EvidenceBackup* add(const std::string& id, const char* kind, UtcTime created_at,
                       const std::string& store) {

@@ -7,12 +7,11 @@
 
 #include "alert/alerts.h"
 #include "base/text.h"
+#include "cli/source_host.h"
 
 namespace holdfast {
 namespace {
 
-constexpr const char* kScheduledCommands[] = {"backup", "verify", "drill", "prune",
-                                              "report", "status", "anchor"};
 constexpr size_t kRunsKept = 1000;
 
 // What it is an incident of when such a job dies before it can say so itself.
@@ -53,8 +52,7 @@ std::string host_identity() {
 
 bool is_of_this_machine(const std::string& hosts) {
   for (const std::string& host : split(hosts, ','))
-    if (host.empty() || host.front() == '/' || host.front() == '@' || is_loopback(host))
-      return true;
+    if (is_this_machine(host)) return true;
   return false;
 }
 
@@ -111,18 +109,6 @@ Zone configured_zone(const Config& config) {
   }
 }
 
-JobPlan job_plan(const Config& config, const std::string& job) {
-  const Setting& when = config.setting("schedule_" + job);
-  CronSchedule schedule =
-      with_context(when.origin, [&] { return CronSchedule::parse(when.values.front()); });
-  Zone zone = configured_zone(config);
-  JobPlan plan{config.source_name() + "/" + job, schedule, zone};
-  plan.jitter_max = std::chrono::seconds(config.number("schedule_jitter"));
-  plan.catch_up = config.text("schedule_catch_up") == "skip" ? CatchUp::skip : CatchUp::latest;
-  plan.catch_up_age_max = std::chrono::seconds(config.number("schedule_catch_up_max"));
-  return plan;
-}
-
 FiringClaims* add_claims(const Config& config, const Run& run, ScheduleSetup& setup) {
   const StoreConfig* store = lock_store(config);
   if (store == nullptr) return nullptr;
@@ -161,6 +147,18 @@ void add_source(const Config& config, const Run& run, ScheduleSetup& setup) {
 }
 
 }  // namespace
+
+JobPlan job_plan(const Config& config, const std::string& job) {
+  const Setting& when = config.setting("schedule_" + job);
+  CronSchedule schedule =
+      with_context(when.origin, [&] { return CronSchedule::parse(when.values.front()); });
+  Zone zone = configured_zone(config);
+  JobPlan plan{config.source_name() + "/" + job, schedule, zone};
+  plan.jitter_max = std::chrono::seconds(config.number("schedule_jitter"));
+  plan.catch_up = config.text("schedule_catch_up") == "skip" ? CatchUp::skip : CatchUp::latest;
+  plan.catch_up_age_max = std::chrono::seconds(config.number("schedule_catch_up_max"));
+  return plan;
+}
 
 ScheduleSetup schedule_setup(const Config& config, const Run& run) {
   ScheduleSetup setup;

@@ -16,6 +16,15 @@
 
 namespace holdfast {
 
+// What can be scheduled: each is the option schedule_<name>, and a command of that name (anchor:
+// `audit anchor`).
+inline constexpr const char* kScheduledCommands[] = {"backup", "verify", "drill", "prune",
+                                                     "report", "status", "anchor"};
+
+// When such a job runs, as configured; it must have a schedule. Throws Error(invalid) that names
+// the setting.
+JobPlan job_plan(const Config& config, const std::string& job);
+
 struct ScheduleSetup {
   std::vector<std::unique_ptr<Config>> sources;  // those that have jobs
   std::vector<OpenStore> lock_stores;            // what the claims are kept in; outlive them

@@ -15,6 +15,8 @@
 #include "cli/api.h"
 #include "cli/backups.h"
 #include "cli/branch_backups.h"
+#include "cli/schedule_jobs.h"
+#include "cli/source_host.h"
 #include "cli/stores.h"
 #include "dump/names.h"
 #include "schedule/next_run.h"
@@ -213,14 +215,6 @@ std::string database_of_all(const Config& config, const std::vector<StoreView>& 
   return databases.empty() ? std::string() : *databases.begin();
 }
 
-std::optional<std::string> source_host_of(const Config& config) {
-  if (!config.has_database()) return std::nullopt;
-  auto parameters = config.source_conninfo().resolved();
-  for (const char* name : {"hostaddr", "host"})
-    if (auto found = parameters.find(name); found != parameters.end()) return found->second;
-  return "";
-}
-
 // As the API says it now; nothing where it does not.
 std::optional<int64_t> history_of(const Config& config, const Run& run) {
   if (branch_leg_configured(config).state != BranchLegState::configured) return std::nullopt;
@@ -246,10 +240,6 @@ void add_drill_facts(StatusFacts& facts, const std::vector<OpenStore>& stores,
   }
 }
 
-std::string optional_text(const Config& config, const std::string& option) {
-  return find_option(option) == nullptr ? std::string() : config.text(option);
-}
-
 }  // namespace
 
 int64_t duration_seconds(const Config& config, const std::string& option) {
@@ -273,15 +263,10 @@ ObjectiveTargets objective_targets(const Config& config) {
 
 std::vector<ScheduledRun> scheduled_runs(const Config& config, UtcTime now) {
   std::vector<ScheduledRun> runs;
-  std::string zone_name = optional_text(config, "schedule_zone");
-  Zone zone = zone_name.empty() ? Zone::utc() : Zone::load(zone_name, std::string(kZoneinfoFolder));
-  for (const char* job : {"backup", "verify", "drill", "prune", "report", "status", "anchor"}) {
-    std::string option = std::string("schedule_") + job;
-    std::string text = optional_text(config, option);
-    if (text.empty()) continue;
-    CronSchedule schedule =
-        with_context(config.setting(option).origin, [&] { return CronSchedule::parse(text); });
-    runs.push_back({job, schedule.to_string(), next_run(schedule, zone, now)});
+  for (const char* job : kScheduledCommands) {
+    if (!config.given(std::string("schedule_") + job)) continue;
+    JobPlan plan = job_plan(config, job);
+    runs.push_back({job, plan.schedule.to_string(), next_run(plan.schedule, plan.zone, now)});
   }
   return runs;
 }
@@ -292,7 +277,7 @@ StatusFacts gather_status(const Config& config, const Run& run) {
   facts.targets = objective_targets(config);
   facts.retention = retention_policy(config);
   facts.schedule = scheduled_runs(config, run.clock.now());
-  facts.source_host = source_host_of(config);
+  facts.source_host = source_hosts(config);
 
   std::vector<StoreView> views;
   Patience patience(kStorePatience, run.stop);

@@ -16,6 +16,7 @@
 #include "store/aws_profile.h"
 #include "store/local_store.h"
 #include "store/s3_store.h"
+#include "store/url.h"
 
 namespace holdfast {
 namespace {
@@ -86,6 +87,7 @@ OpenStore open_bucket(const StoreConfig& store, const Config& config, const Run&
   S3Settings settings = s3_settings(store, defaults, run);
   chain.region = settings.region;
   open.host = settings.endpoint.empty() ? "amazonaws.com" : host_of_url(settings.endpoint);
+  open.safe_on_the_way = settings.endpoint.empty() || is_safe_on_the_way(settings.endpoint);
   open.credentials = make_aws_credentials(chain, *open.transport, run.clock);
   open.store = with_context(fmt::format("store {}", store.name), [&] {
     return make_s3_store(settings, *open.credentials, *open.transport, run.clock);

@@ -22,10 +22,11 @@
 namespace holdfast {
 
 struct OpenStore {
-  std::string name;            // "local", "s3", or of [store.NAME]
-  std::string folder;          // empty: a bucket
-  bool locks_objects = false;  // S3 Object Lock
-  std::string host{};          // of a bucket's server: "s3.other.example:9000"
+  std::string name;             // "local", "s3", or of [store.NAME]
+  std::string folder;           // empty: a bucket
+  bool locks_objects = false;   // S3 Object Lock
+  std::string host{};           // of a bucket's server: "s3.other.example:9000"
+  bool safe_on_the_way = true;  // reached by TLS, or on this machine
   // What a bucket's store works with, and outlives it.
   std::unique_ptr<HttpTransport> transport{};
   std::unique_ptr<CredentialSource> credentials{};

@@ -126,6 +126,19 @@ class Report(unittest.TestCase):
         self.assertIn("is there already", again.err)
         self.assertEqual([], list(self.base.glob("*.partial-*")))
 
+    def test_what_libpq_would_take_counts_for_the_way_to_the_source(self):
+        rule = "164.312(e)(1), (2)"
+        elsewhere = {"DATABASE_URL": "postgresql://care@/care", "PGHOST": "192.0.2.1"}  # nobody is asked there
+
+        def verdict(**more):
+            rows = self.run_it("report", "--period", "2026", "--json", expect=5, **more).json()["rules"]
+            return next(row["verdict"] for row in rows if row["citation"] == rule)
+
+        self.assertEqual("PASS", verdict())
+        self.assertEqual("GAP", verdict(**elsewhere))
+        self.assertEqual("GAP", verdict(**{**elsewhere, "PGHOST": "127.0.0.1,192.0.2.1"}))
+        self.assertEqual("PASS", verdict(**elsewhere, PGSSLMODE="verify-full"))
+
     def test_bad_input(self):
         for args in (("--period", "2026-13"), ("--period", "9999"), ("--html", "--md"),
                      ("--signing-key-file", "/nonexistent")):
