@@ -9,7 +9,7 @@
 #include "base/text.h"
 #include "expect.h"
 #include "operate/drill_record.h"
-#include "seal/document.h"
+#include "sealed.h"
 
 namespace {
 
@@ -31,8 +31,6 @@ void read(const std::string& text) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string text(reinterpret_cast<const char*>(data), size);
   read(text);
-  size_t seal = text.rfind(",\n  \"drill_sha256");
-  if (seal != std::string::npos)
-    read(holdfast::seal_document(text.substr(0, seal), "drill_sha256"));
+  read_sealed_anew(text, "drill_sha256", read);
   return 0;
 }

@@ -5,7 +5,7 @@
 
 #include "base/error.h"
 #include "expect.h"
-#include "seal/document.h"
+#include "sealed.h"
 #include "serve/schedule_state.h"
 
 namespace {
@@ -37,8 +37,6 @@ void read(const std::string& text) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string text(reinterpret_cast<const char*>(data), size);
   read(text);
-  size_t seal = text.rfind(",\n  \"state_sha256");
-  if (seal != std::string::npos)
-    read(holdfast::seal_document(text.substr(0, seal), "state_sha256"));
+  read_sealed_anew(text, "state_sha256", read);
   return 0;
 }
