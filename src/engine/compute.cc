@@ -87,7 +87,10 @@ void Compute::first_start(const BroughtFolder& brought,
   Connection admin = server.connect_as_admin(record, run);
   if (admin.query_text("SELECT pg_is_in_recovery()") != "f")
     throw Error(ErrorCode::internal, "the server is still recovering");
-  tell(quarantine(admin, passwords), run);
+  auto connect_to = [&](const std::string& database) {
+    return server.connect(record.admin, database);
+  };
+  tell(quarantine(admin, connect_to, passwords), run);
   const double quarantined = run.clock.monotonic_seconds();
 
   run.progress.phase("opening");

@@ -51,13 +51,28 @@ int change_passwords(Connection& admin, const std::map<std::string, Secret>& pas
 
 // Directly in the catalog, which is shared by all databases: ALTER SUBSCRIPTION would need a
 // session in each of them, and would run their event triggers. Without a slot's name, DROP
-// SUBSCRIPTION does not go to the publisher and drop the source's slot there.
+// SUBSCRIPTION does not go to the publisher and drop the source's slot there (as long as no table
+// is being copied: see forget_unfinished_copies).
 int disable_subscriptions(Connection& admin) {
   return static_cast<int>(
       admin
           .query("UPDATE pg_subscription SET subenabled = false, subslotname = NULL "
                  "WHERE subenabled OR subslotname IS NOT NULL")
           .affected());
+}
+
+// A table whose first copy was not done has a slot of its own at the publisher, whose name is made
+// of things that source and branch share: DROP SUBSCRIPTION goes there (since 14, even without a
+// slot's name), drops that slot if it is idle, and waits for it as long as it is not. The catalog
+// of these tables is each database's own. Nobody can get into one that takes no connections, to
+// drop a subscription or otherwise.
+void forget_unfinished_copies(Connection& admin, const ConnectTo& connect_to) {
+  QueryResult found = admin.query(
+      "SELECT DISTINCT datname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid "
+      "WHERE datallowconn ORDER BY datname");
+  for (int row = 0; row < found.rows(); ++row)
+    connect_to(found.text(row, 0))
+        .execute("DELETE FROM pg_subscription_rel WHERE srsubstate <> 'r'");
 }
 
 // What is attached to roles and databases beats the configuration, and some of it writes statements
@@ -95,13 +110,15 @@ std::string unknown_password_verifier() {
                      random_base64(kKeyBytes), random_base64(kKeyBytes));
 }
 
-QuarantineReport quarantine(Connection& admin, const std::map<std::string, Secret>& passwords) {
+QuarantineReport quarantine(Connection& admin, const ConnectTo& connect_to,
+                            const std::map<std::string, Secret>& passwords) {
   QuarantineReport report;
   admin.execute("BEGIN");
   report.roles = change_passwords(admin, passwords);
   stop_logging(admin);
   report.subscriptions = disable_subscriptions(admin);
   admin.execute("COMMIT");
+  forget_unfinished_copies(admin, connect_to);
   report.slots = admin
                      .query(
                          "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots "

@@ -3,6 +3,7 @@
 // logging that was attached to roles and databases.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -19,8 +20,12 @@ struct QuarantineReport {
   std::vector<std::string> prepared;  // names of prepared transactions: they hold their locks
 };
 
-// Idempotent. One transaction; what it says is durable when it returns.
-QuarantineReport quarantine(Connection& admin, const std::map<std::string, Secret>& passwords);
+// A session of the same superuser in another database.
+using ConnectTo = std::function<Connection(const std::string& database)>;
+
+// Idempotent; what it says is durable when it returns.
+QuarantineReport quarantine(Connection& admin, const ConnectTo& connect_to,
+                            const std::map<std::string, Secret>& passwords);
 
 // The SCRAM verifier of a password, for ALTER ROLE … PASSWORD: the password itself never reaches
 // the server, nor its log.

@@ -38,18 +38,27 @@ def everything(history: History) -> None:
     server.create_role("Bob \"the\" 'builder'")
     server.createdb("publisher")
     server.createdb("subscriber")
-    server.psql("CREATE TABLE p (i int PRIMARY KEY); CREATE PUBLICATION pub FOR TABLE p", db="publisher")
+    server.psql("CREATE TABLE p (i int PRIMARY KEY); CREATE TABLE endless AS SELECT 1 AS i; "
+                "CREATE PUBLICATION pub FOR TABLE p, endless", db="publisher")
     server.psql("SELECT pg_create_logical_replication_slot('stolen', 'pgoutput')", db="publisher")
     passfile = server.dir / "subscriber.pgpass"
     passfile.write_bytes(server.passfile.read_bytes())
     passfile.chmod(0o600)
     if user := _unprivileged():
         os.chown(passfile, user["user"], user["group"])
+    # A table whose first copy is never done: it has a slot of its own.
+    server.psql("CREATE TABLE endless (i int); CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS "
+                "'BEGIN PERFORM pg_sleep(100000); RETURN new; END'; CREATE TRIGGER wait BEFORE INSERT ON endless "
+                "FOR EACH ROW EXECUTE FUNCTION wait(); ALTER TABLE endless ENABLE ALWAYS TRIGGER wait",
+                db="subscriber")
     server.psql(f"CREATE TABLE p (i int PRIMARY KEY); CREATE SUBSCRIPTION sub CONNECTION 'host={server.host} "
                 f"port={server.port} user=postgres dbname=publisher passfile={passfile}' PUBLICATION pub "
                 "WITH (create_slot = false, slot_name = 'stolen')", db="subscriber")
-    harness.wait_until(lambda: server.psql("SELECT active FROM pg_replication_slots") == "t",
-                       what="the subscription's worker")
+    harness.wait_until(lambda: server.psql("SELECT count(*), count(*) FILTER (WHERE slot_name = 'stolen' AND active) "
+                                           "FROM pg_replication_slots") == "2|1" and
+                       server.psql("SELECT string_agg(srsubstate, ' ' ORDER BY srrelid::regclass::text) "
+                                   "FROM pg_subscription_rel", db="subscriber") == "d r",
+                       what="the subscription's workers")
     server.psql("BEGIN; INSERT INTO spaced VALUES (0); PREPARE TRANSACTION 'left behind'")
     for setting in ("archive_timeout = '1h'", "work_mem = '77MB'", "log_min_messages = 'debug1'",
                     "synchronous_commit = 'local'", "synchronous_standby_names = 'nobody'",
@@ -167,9 +176,14 @@ class Computes(unittest.TestCase):
         compute.sql("INSERT INTO spaced SELECT generate_series(501, 1000)")
         self.assertEqual(compute.sql("SELECT count(*) FROM spaced"), "1000")
         self.assertEqual(self.history.server.psql("SELECT count(*) FROM spaced"), "500")
-        # Dropping the subscription here leaves the slot there.
+        # Dropping the subscription here leaves the slots there: its own, and that of a table's first copy.
+        slots = "SELECT slot_name, confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name <> 'stolen'"
+        copying = self.history.server.psql(slots)
+        self.assertIn("_sync_", copying)
         compute.sql("DROP SUBSCRIPTION sub", db="subscriber")
-        self.assertEqual(self.history.server.psql("SELECT active FROM pg_replication_slots"), "t")
+        self.assertEqual(self.history.server.psql(slots), copying)
+        self.assertEqual(self.history.server.psql("SELECT active FROM pg_replication_slots "
+                                                  "WHERE slot_name = 'stolen'"), "t")
         for name in ("postgresql.conf", "postgresql.auto.conf", "pg_hba.conf"):
             self.assertTrue((compute.folder / "source-config" / name).exists(), name)
         self.assertIn("nobody", (compute.folder / "source-config/postgresql.auto.conf").read_text())

@@ -12,10 +12,11 @@ import subprocess
 from pathlib import Path
 
 import harness
-from harness_base import at_exit, temp_dir
+from harness_base import at_exit, descendants, temp_dir
 from harness_server import _unprivileged
 
 COMMITS = 30
+CLIENT_SECONDS = 120  # what a single statement may take, so that one that hangs says where
 
 
 def own(path: Path) -> Path:
@@ -188,11 +189,31 @@ class Compute:
 
     def sql(self, sql: str, db: str = "postgres", check: bool = True, user: str = "postgres"):
         """As the engine does: through its socket, as its user."""
-        done = as_servers_user([self.history.server.bindir / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h",
-                                self.folder / "run", "-p", self.port, "-U", user, "-d", db, "-f", "-"], input=sql)
+        try:
+            done = self._psql(sql, db, user, CLIENT_SECONDS)
+        except subprocess.TimeoutExpired as hung:
+            raise AssertionError(f"{hung}\n{self._who_waits()}") from None
         if check and done.returncode != 0:
             raise AssertionError(done.stderr)
         return done.stdout.strip() if check else done
+
+    def _psql(self, sql: str, db: str, user: str, timeout: float) -> subprocess.CompletedProcess:
+        return as_servers_user([self.history.server.bindir / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-h",
+                                self.folder / "run", "-p", self.port, "-U", user, "-d", db, "-f", "-"], input=sql,
+                               timeout=timeout)
+
+    def _who_waits(self) -> str:
+        """What the server's processes are doing, as the system sees them and as the server does."""
+        postmaster = self.postmaster()
+        seen = ["process, its name and its state: " + Path(f"/proc/{pid}/stat").read_text().rsplit(" ", 49)[0]
+                for pid in (postmaster, *descendants(postmaster))]
+        try:
+            seen.append(self._psql("SELECT pid, backend_type, state, wait_event_type, wait_event, query "
+                                   "FROM pg_stat_activity; SELECT * FROM pg_locks WHERE NOT granted",
+                                   "postgres", "postgres", 10).stdout)
+        except subprocess.TimeoutExpired:
+            seen.append("and it answers nobody")
+        return "\n".join([*seen, self.log()])
 
     def client(self, sql: str, user: str, password: str, db: str = "postgres", host: str = "127.0.0.1",
                parameters: str = "sslmode=require channel_binding=require") -> subprocess.CompletedProcess:
@@ -204,7 +225,7 @@ class Compute:
             [self.history.server.bindir / "psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-d",
              f"host={host} port={self.port} user={user} dbname={db} {parameters}", "-c", sql],
             env={"PATH": os.environ["PATH"], "PGPASSFILE": str(passfile), "HOME": "/nonexistent",
-                 "LANG": "C.UTF-8"}, capture_output=True, text=True)
+                 "LANG": "C.UTF-8"}, capture_output=True, text=True, timeout=CLIENT_SECONDS)
 
     def ledger(self) -> list[int]:
         return [int(n) for n in self.sql("SELECT n FROM ledger ORDER BY n").split()]

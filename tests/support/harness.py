@@ -20,10 +20,12 @@ Failure is an exception whose text holds what the program printed. `Unavailable`
 major version cannot be had on this machine; `skip_unless_server` turns that into a skipped test.
 
 Environment: HOLDFAST_BIN (the program under test), HOLDFAST_TEST_PG<major> (a folder with bin/),
-TMPDIR, XDG_CACHE_HOME. Standard library only, Python 3.11.
+TMPDIR, XDG_CACHE_HOME, HOLDFAST_TEST_SECONDS (after which a file that still runs shows where it is).
+Standard library only, Python 3.11.
 """
 
 import faulthandler
+import os
 import signal
 import sys
 import unittest
@@ -47,6 +49,10 @@ from kitchen_sink import (  # noqa: F401
 )
 from s3_servers import S3Server, S3rver  # noqa: F401
 from swift_server import Swift  # noqa: F401
+
+# A test that hangs is ended by ctest, which knows nothing of it: it says itself, just before, what it waits for.
+if os.environ.get("HOLDFAST_TEST_SECONDS"):
+    faulthandler.dump_traceback_later(float(os.environ["HOLDFAST_TEST_SECONDS"]), file=sys.__stderr__)
 
 
 def main() -> None:
