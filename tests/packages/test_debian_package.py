@@ -28,6 +28,7 @@ from harness_base import at_exit  # noqa: E402
 UNIT = ROOT / "packaging" / "systemd" / "holdfast-backup.service"
 DOCKERFILE = ROOT / "packaging" / "docker" / "Dockerfile"
 BACKUPS = "/var/backups/holdfast"
+LOGS = "/var/log/holdfast"
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # What apt, dpkg, the system and the server keep for themselves, whatever was installed.
 NOT_OURS = re.compile(r"/(proc|dev|run|tmp|srv|var/(cache|lib/(apt|dpkg|postgresql|systemd)|log)"
@@ -136,6 +137,7 @@ class Package(unittest.TestCase):
         backup = self.make_backup(machine)
         self.rehearse(machine, backup)
         self.restore(machine, backup)
+        self.check_trail(machine)
         self.install_again(machine)
         self.purge(machine, before, backup)
         machine.run("pg_ctlcluster", "15", "care", "stop", "-m", "immediate")
@@ -167,6 +169,7 @@ class Package(unittest.TestCase):
     def check_installed(self, machine: Machine) -> None:
         self.assertEqual(machine.stat(BACKUPS), "700 holdfast:holdfast")
         self.assertEqual(machine.stat("/var/lib/holdfast"), "700 holdfast:holdfast")
+        self.assertEqual(machine.stat(LOGS), "700 holdfast:holdfast")
         self.assertEqual(machine.stat("/etc/holdfast"), "750 root:holdfast")
         entry = machine.run("getent", "passwd", "holdfast").stdout.strip().split(":")
         self.assertEqual(entry[5:], ["/var/lib/holdfast", "/usr/sbin/nologin"])
@@ -174,7 +177,9 @@ class Package(unittest.TestCase):
                      "lib/systemd/system/holdfast-backup.timer",
                      "usr/share/bash-completion/completions/holdfast",
                      "usr/share/zsh/vendor-completions/_holdfast",
-                     "usr/share/fish/vendor_completions.d/holdfast.fish"):
+                     "usr/share/fish/vendor_completions.d/holdfast.fish",
+                     "usr/share/holdfast/grafana/holdfast.json",
+                     "usr/share/holdfast/prometheus/holdfast.rules.yml"):
             self.assertTrue((machine.root / path).is_file(), path)
         wants = list((machine.root / "etc/systemd").rglob("holdfast*"))
         self.assertEqual(wants, [], "something was enabled that nobody asked for")
@@ -210,6 +215,12 @@ class Package(unittest.TestCase):
         self.assertRegex(said, r"PASSED care_\S+ · 1 table · 20,000 rows")
         self.assertIn("starting a scratch server", said)
 
+    def check_trail(self, machine: Machine) -> None:
+        said = self.holdfast(machine, "audit", "show")
+        for action in ("backup", "drill", "restore"):
+            self.assertRegex(said, rf"\b{action}\b")
+        self.assertTrue(any((machine.root / LOGS[1:] / "audit").iterdir()))
+
     def restore(self, machine: Machine, backup: str) -> None:
         self.holdfast(machine, "restore", backup, "--database", "care_back", "--no-owner",
                       "--no-privileges")
@@ -240,9 +251,13 @@ class Package(unittest.TestCase):
         owners = machine.run("find", BACKUPS, "-not", "-user", "root").stdout
         self.assertEqual(owners, "")
         self.assertEqual(machine.stat(BACKUPS), "700 root:root")
+        # So is the audit trail kept, and it goes on.
+        self.assertEqual(machine.stat(LOGS), "700 root:root")
+        self.assertTrue(any((machine.root / LOGS[1:] / "audit").iterdir()))
         # Installed again, the package finds them.
         machine.apt("install", "--no-install-recommends", f"/srv/{self.deb.name}")
         self.assertIn(backup, self.holdfast(machine, "list"))
+        self.holdfast(machine, "audit", "verify")
 
     def test_what_the_dockerfile_runs(self):
         machine = self.machine("image")
