@@ -178,6 +178,7 @@ class Package(unittest.TestCase):
                      "usr/share/bash-completion/completions/holdfast",
                      "usr/share/zsh/vendor-completions/_holdfast",
                      "usr/share/fish/vendor_completions.d/holdfast.fish",
+                     "usr/share/doc/holdfast/holdfast.spdx.json",
                      "usr/share/holdfast/grafana/holdfast.json",
                      "usr/share/holdfast/prometheus/holdfast.rules.yml"):
             self.assertTrue((machine.root / path).is_file(), path)
@@ -246,7 +247,7 @@ class Package(unittest.TestCase):
         secret = "/etc/holdfast/database.url"
         self.assertEqual(machine.files() - before[0] - {secret}, kept)
         self.assertTrue(any(path.endswith(backup + ".dump") for path in kept))
-        self.assertEqual(machine.folders() - before[1], {BACKUPS, "/etc/holdfast"})
+        self.assertEqual(machine.folders() - before[1], {BACKUPS, BACKUPS + "/drills", "/etc/holdfast"})
         self.assertEqual(machine.run("getent", "passwd", "holdfast", check=False).stdout, "")
         owners = machine.run("find", BACKUPS, "-not", "-user", "root").stdout
         self.assertEqual(owners, "")

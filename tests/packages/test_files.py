@@ -230,5 +230,40 @@ class Configuration(unittest.TestCase):
             self.assertIn(value, shown.out)
 
 
+class BillOfMaterials(unittest.TestCase):
+    TOOL = ROOT / "tools" / "make-sbom"
+
+    def test_names_what_is_in_the_program(self):
+        env = {**os.environ, "SOURCE_DATE_EPOCH": "1700000000"}
+        made = run(self.TOOL, harness.holdfast_bin(), env=env)
+        self.assertEqual(made.returncode, 0, made.stderr)
+        self.assertEqual(made.stdout, run(self.TOOL, harness.holdfast_bin(), env=env).stdout)
+        bill = json.loads(made.stdout)
+        self.assertEqual((bill["spdxVersion"], bill["creationInfo"]["created"]), ("SPDX-2.3", "2023-11-14T22:13:20Z"))
+        parts = {part["SPDXID"]: part for part in bill["packages"]}
+        self.assertEqual(len(parts), len(bill["packages"]))
+        for identifier in parts:
+            self.assertRegex(identifier, r"^SPDXRef-[A-Za-z0-9.-]+$")
+        relations = {}
+        for relation in bill["relationships"]:
+            relations.setdefault(relation["relationshipType"], set()).add(relation["relatedSpdxElement"])
+        self.assertEqual(relations.pop("DESCRIBES"), {"SPDXRef-holdfast"})
+        self.assertEqual(set().union(*relations.values()), set(parts) - {"SPDXRef-holdfast"})
+        self.assertEqual(relations["CONTAINS"], {"SPDXRef-nlohmann-json3-dev", "SPDXRef-libcli11-dev"})
+        self.assertLessEqual({f"SPDXRef-{name}" for name in ("libpq5", "libssl3", "libcurl4", "libsqlite3-0", "zlib1g")},
+                             relations["DYNAMIC_LINK"])
+        for part in parts.values():
+            if part["name"] != "holdfast":
+                installed = run("dpkg-query", "-W", "-f", "${Version}", part["name"]).stdout
+                self.assertEqual(part["versionInfo"], installed, part["name"])
+
+    def test_says_what_it_cannot_do(self):
+        self.assertEqual(run(self.TOOL).returncode, 2)
+        for program, said in ((ROOT / "VERSION", "is no program"), ("/bin/true", "says it is true")):
+            done = run(self.TOOL, program)
+            self.assertEqual((done.returncode, done.stdout), (1, ""))
+            self.assertIn(said, done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()
