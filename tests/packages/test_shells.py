@@ -1,4 +1,4 @@
-"""The manual page renders without a complaint, and bash, zsh and fish complete as they are told.
+"""The manual page renders without a complaint, bash, zsh and fish complete as they are told, and both are installed.
 
 Each shell is the real one: a line is put to it, and what it offers is held against what is expected of all
 three.
@@ -130,6 +130,24 @@ class Manual(unittest.TestCase):
         for words in ("NAME", "holdfast backup", "--critical-table TABLE", "DATABASE_URL",
                       "postgresql://user:password@host:port/database", "EXIT STATUS"):
             self.assertIn(words, plain)
+
+
+
+class Installed(unittest.TestCase):
+    """`cmake --install` of the build that is tested, below a prefix and a DESTDIR."""
+
+    def test_below_any_prefix(self):
+        folder = harness.temp_dir("hf-install-")
+        done = subprocess.run(["cmake", "--install", harness.holdfast_bin().parent, "--prefix", "/opt/holdfast"],
+                              env={**os.environ, "DESTDIR": str(folder)}, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        there = {str(path.relative_to(folder / "opt/holdfast")) for path in folder.rglob("*") if path.is_file()}
+        self.assertEqual(there, {
+            "bin/holdfast", "share/man/man1/holdfast.1", "share/bash-completion/completions/holdfast",
+            "share/zsh/site-functions/_holdfast", "share/fish/vendor_completions.d/holdfast.fish",
+            "share/holdfast/grafana/holdfast.json", "share/holdfast/prometheus/holdfast.rules.yml"})
+        for path in there - {"bin/holdfast"}:
+            self.assertIn("holdfast", (folder / "opt/holdfast" / path).read_text().lower(), path)
 
 
 if __name__ == "__main__":
