@@ -1,8 +1,8 @@
 # One static library per folder of src/. Its USES list is its permission: it is what is linked, and
 # tools/check-layers reads the same lists from CMakeLists.txt and holds every #include against them.
 #
-# Files of a layer are compiled six at a time (a "unity build"), which halves the time of a build from
-# nothing: what a file's headers cost is far more than its own lines. So names in the unnamed namespaces
+# Files of a layer are compiled many at a time (a "unity build"), which makes a build from nothing several
+# times as fast: what a file's headers cost is far more than its own lines. 24 need less than 1 GiB of memory. So names in the unnamed namespaces
 # of a layer's files have to differ. Layers marked APART are compiled file by file; for a short way from
 # an edit to a running test, the preset `dev` compiles all of them so.
 #
@@ -25,7 +25,7 @@ function(holdfast_layer name)
   endforeach()
   target_link_libraries(holdfast_${name} PUBLIC ${used} ${ARG_PACKAGES})
   if(HOLDFAST_UNITY AND NOT ARG_APART)
-    set_target_properties(holdfast_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 6)
+    set_target_properties(holdfast_${name} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 24)
   endif()
   if(ARG_CONTROL)
     target_compile_options(holdfast_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
@@ -48,6 +48,9 @@ function(holdfast_unit_tests)
       add_executable(${layer}_test ${tests})
       target_link_libraries(${layer}_test PRIVATE holdfast_${layer} GTest::gmock GTest::gtest
                             GTest::gtest_main rapidcheck)
+      if(HOLDFAST_UNITY)
+        set_target_properties(${layer}_test PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 24)
+      endif()
       add_test(NAME unit_${layer} COMMAND ${layer}_test --gtest_brief=1)
       set_tests_properties(unit_${layer} PROPERTIES TIMEOUT ${timeout_seconds})
     endif()

@@ -84,6 +84,10 @@ std::string nearest_word(std::string_view word, std::span<const std::string> kno
   return best;
 }
 
+bool contains(std::string_view text, std::string_view part) {
+  return text.find(part) != std::string_view::npos;
+}
+
 std::vector<std::string> split(std::string_view text, char separator) {
   std::vector<std::string> parts;
   size_t start = 0;

@@ -17,6 +17,7 @@ std::string plural(uint64_t count, std::string_view noun);  // "1 table", "105 t
 // The entry of `known` that is nearest to `word` by edit distance, or "" if none is near.
 std::string nearest_word(std::string_view word, std::span<const std::string> known);
 
+bool contains(std::string_view text, std::string_view part);
 std::vector<std::string> split(std::string_view text, char separator);
 std::string_view trim(std::string_view text);
 std::string lower(std::string_view text);  // of ASCII letters alone

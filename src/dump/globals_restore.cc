@@ -97,7 +97,7 @@ std::string why_absent(Connection& server, const std::string& location) {
   }
 }
 
-bool contains(const std::vector<std::string>& names, const std::string& name) {
+bool has_name(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
@@ -163,7 +163,7 @@ class Applier {
 
   void apply_role(const GlobalStatement& statement) {
     const std::string& role = statement.subject;
-    if (!contains(plan_.new_roles, role)) return;
+    if (!has_name(plan_.new_roles, role)) return;
     std::string refusal;
     if (!run(statement.sql, refusal)) {
       std::vector<std::string> lost;
@@ -184,8 +184,8 @@ class Applier {
         {statement.subject, statement.member});
     if (member.rows() > 0) return;
     std::string what = fmt::format("{} is not a member of {}", statement.member, statement.subject);
-    if (!contains(plan_.new_roles, statement.subject) &&
-        !contains(plan_.new_roles, statement.member))
+    if (!has_name(plan_.new_roles, statement.subject) &&
+        !has_name(plan_.new_roles, statement.member))
       return note(what + ", as it was: both roles were here already and are kept as they are");
     std::string refusal;
     if (run(statement.sql, refusal) || run(without_grantor(statement.sql), refusal)) return;
@@ -193,7 +193,7 @@ class Applier {
   }
 
   void apply_tablespace(const GlobalStatement& statement) {
-    if (!contains(plan_.new_tablespaces, statement.subject)) return;
+    if (!has_name(plan_.new_tablespaces, statement.subject)) return;
     std::string refusal;
     if (!run(statement.sql, refusal))
       return note(fmt::format("tablespace {}: {}", statement.subject, refusal));

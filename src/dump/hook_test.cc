@@ -2,14 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "base/lines_log.h"
+
 namespace holdfast {
 namespace {
-
-class LinesLog final : public Log {
- public:
-  void line(LogLevel, std::string_view text) override { lines.emplace_back(text); }
-  std::vector<std::string> lines;
-};
 
 class HookTest : public ::testing::Test {
  protected:

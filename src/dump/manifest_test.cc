@@ -27,10 +27,6 @@ std::string damage_of(const std::string& text) {
   }
 }
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 std::string replaced(std::string text, std::string_view old_part, std::string_view new_part) {
   size_t at = text.find(old_part);
   EXPECT_NE(at, std::string::npos) << old_part;

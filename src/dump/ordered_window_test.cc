@@ -12,7 +12,7 @@
 namespace holdfast {
 namespace {
 
-class Collector final : public OrderedConsumer {
+class EventCollector final : public OrderedConsumer {
  public:
   void begin(size_t piece) override { events += "<" + std::to_string(piece) + ":"; }
   void bytes(size_t, ByteView bytes) override { events.append(as_text(bytes)); }
@@ -29,7 +29,7 @@ TEST(OrderedWindow, OrdersWhatManyWorkersMake) {
     expected += ">";
   }
   for (size_t bytes_max : {0u, 10u, 1000000u}) {
-    Collector collector;
+    EventCollector collector;
     OrderedWindow window(collector, bytes_max);
     std::atomic<size_t> next{0};
     {
@@ -48,7 +48,7 @@ TEST(OrderedWindow, OrdersWhatManyWorkersMake) {
 }
 
 TEST(OrderedWindow, FailureWakesAWaitingWorker) {
-  Collector collector;
+  EventCollector collector;
   OrderedWindow window(collector, 0);
   std::atomic<bool> threw{false};
   std::jthread worker([&] {

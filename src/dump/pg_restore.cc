@@ -34,10 +34,6 @@ struct QueryFailure {
 bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
 // Whether the data and its structure are complete without this command.
 bool harmless(const QueryFailure& failure) {
   const std::string& message = failure.message;

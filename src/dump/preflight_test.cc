@@ -5,14 +5,10 @@
 #include <string>
 #include <vector>
 
+#include "base/lines_log.h"
+
 namespace holdfast {
 namespace {
-
-class LinesLog final : public Log {
- public:
-  void line(LogLevel, std::string_view text) override { lines.emplace_back(text); }
-  std::vector<std::string> lines;
-};
 
 class PreflightTest : public ::testing::Test {
  protected:

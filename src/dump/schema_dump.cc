@@ -12,10 +12,6 @@ namespace {
 
 constexpr size_t kPipeBytes = 64 << 10;
 
-bool contains(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 Error client_program_error(const std::string& program, const std::string& stderr_tail) {

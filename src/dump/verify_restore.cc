@@ -30,10 +30,6 @@ constexpr uint64_t kScratchBytesMin = uint64_t{256} << 20;
 constexpr size_t kNotesOfGlobalsMax = 5;
 constexpr char kDatabase[] = "rehearsal";
 
-bool contains(const std::string& text, std::string_view part) {
-  return text.find(part) != std::string::npos;
-}
-
 class Rehearsal {
  public:
   Rehearsal(ObjectStore& store, const Manifest& manifest, const VerifyOptions& options,

@@ -12,13 +12,13 @@
 namespace holdfast {
 namespace {
 
-constexpr char kSegment[] = "000000010000000000000002";
+constexpr char kSegmentName[] = "000000010000000000000002";
 
 class RestoreScriptTest : public testing::Test {
  protected:
   RestoreScriptTest() {
     for (const std::string& each : {own_, parent_}) make_folders(each);
-    put(parent_ + "/" + kSegment, "complete");
+    put(parent_ + "/" + kSegmentName, "complete");
     put(parent_ + "/000000010000000000000003.partial", "growing");
     put(own_ + "/000000020000000000000003", "ours");
     put(own_ + "/00000002.history", "history");
@@ -51,7 +51,7 @@ class RestoreScriptTest : public testing::Test {
 };
 
 TEST_F(RestoreScriptTest, ServesWhatItsLineageHas) {
-  EXPECT_EQ(fetch(kSegment), 0);
+  EXPECT_EQ(fetch(kSegmentName), 0);
   EXPECT_EQ(fetched_, "complete");
   EXPECT_EQ(fetch("000000010000000000000003"), 0);
   EXPECT_EQ(fetched_, "growing");
@@ -74,16 +74,16 @@ TEST_F(RestoreScriptTest, SaysThatSomethingIsNotThereOnlyWhereThatIsSo) {
   EXPECT_EQ(fetch("00000003.history"), 1);
   EXPECT_EQ(fetched_, "");
   ASSERT_EQ(std::rename(parent_.c_str(), (parent_ + ".away").c_str()), 0);
-  EXPECT_EQ(fetch(kSegment), 255);
+  EXPECT_EQ(fetch(kSegmentName), 255);
   put(parent_, "a file where the folder was");
-  EXPECT_EQ(fetch(kSegment), 255);
+  EXPECT_EQ(fetch(kSegmentName), 255);
 }
 
 TEST_F(RestoreScriptTest, AFileThatCannotBeCopiedIsNoAbsence) {
-  std::string path = parent_ + "/" + kSegment;
+  std::string path = parent_ + "/" + kSegmentName;
   ::unlink(path.c_str());
   ASSERT_EQ(::mkdir(path.c_str(), 0700), 0);  // cp refuses a folder, for root, too
-  EXPECT_EQ(fetch(kSegment), 255);
+  EXPECT_EQ(fetch(kSegmentName), 255);
 }
 
 TEST(RestoreCommand, QuotesForPostgresqlAndTheShell) {

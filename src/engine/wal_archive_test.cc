@@ -14,11 +14,12 @@
 #include "engine/wal_index.h"
 #include "pg/wal_samples.h"
 
+#include "engine/segment_samples.h"
+
 namespace holdfast {
 namespace {
 
 using samples::WalMaker;
-constexpr uint32_t kSegment = 1 << 20;
 
 WalTime at_second(int64_t second) {
   return WalTime(std::chrono::seconds(1'800'000'000 + second));

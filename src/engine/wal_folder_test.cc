@@ -7,13 +7,12 @@
 
 #include "base/file.h"
 
+#include "engine/segment_samples.h"
+
 namespace holdfast {
 namespace {
 
 using testing::ElementsAre;
-
-constexpr uint32_t kSegment = 1 << 20;
-constexpr uint64_t kMiB = 1 << 20;
 
 class WalFolderTest : public testing::Test {
  protected:

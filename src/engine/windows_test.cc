@@ -3,14 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/segment_samples.h"
+
 namespace holdfast {
 namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-constexpr uint32_t kSegment = 1 << 20;
-constexpr uint64_t kMiB = 1 << 20;
 
 WalStretch stretch(Timeline timeline, uint64_t from, uint64_t to,
                    StretchEnd ending = StretchEnd::head) {

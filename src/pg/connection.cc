@@ -20,10 +20,6 @@ using PgHandle = std::unique_ptr<PGconn, void (*)(PGconn*)>;
 
 constexpr int kTimeoutsMax = 16;  // addresses that may hang one after the other
 
-bool contains(std::string_view text, std::string_view part) {
-  return text.find(part) != std::string_view::npos;
-}
-
 // --- messages of the server ---
 
 // Whether DETAIL may quote a row's values.

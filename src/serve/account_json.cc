@@ -8,26 +8,26 @@
 namespace holdfast {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 // The API wants a user. A self-hosted engine has none: whoever has a key is its owner.
 constexpr char kOwnerId[] = "00000000-0000-4000-8000-000000000001";
 constexpr char kOwnerName[] = "holdfast";
 constexpr char kOwnerEmail[] = "owner@holdfast.invalid";  // RFC 2606: can belong to nobody
 
-std::string dump(const Json& document) {
-  return document.dump(-1, ' ', false, Json::error_handler_t::replace);
+std::string dump(const OrderedJson& document) {
+  return document.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
 }
 
-Json time_or_null(const std::optional<UtcTime>& time) {
-  return time ? Json(format_rfc3339(*time)) : Json(nullptr);
+OrderedJson time_or_null(const std::optional<UtcTime>& time) {
+  return time ? OrderedJson(format_rfc3339(*time)) : OrderedJson(nullptr);
 }
 
 }  // namespace
 
 std::string write_user() {
   return dump({{"active_seconds_limit", 0},
-               {"auth_accounts", Json::array()},
+               {"auth_accounts", OrderedJson::array()},
                {"email", kOwnerEmail},
                {"id", kOwnerId},
                {"image", ""},
@@ -41,7 +41,7 @@ std::string write_user() {
 }
 
 std::string write_no_organizations() {
-  return dump({{"organizations", Json::array()}});
+  return dump({{"organizations", OrderedJson::array()}});
 }
 
 std::string write_auth_details() {
@@ -49,16 +49,16 @@ std::string write_auth_details() {
 }
 
 std::string write_region(const std::string& region_id) {
-  Json region = {{"region_id", region_id},
-                 {"name", "self-hosted"},
-                 {"default", true},
-                 {"geo_lat", "0"},
-                 {"geo_long", "0"}};
-  return dump({{"regions", Json::array({region})}});
+  OrderedJson region = {{"region_id", region_id},
+                        {"name", "self-hosted"},
+                        {"default", true},
+                        {"geo_lat", "0"},
+                        {"geo_long", "0"}};
+  return dump({{"regions", OrderedJson::array({region})}});
 }
 
 std::string write_key_list(const std::vector<ApiKey>& keys) {
-  Json list = Json::array();
+  OrderedJson list = OrderedJson::array();
   for (const ApiKey& key : keys)
     list.push_back({{"id", key.id},
                     {"name", key.name},
@@ -88,24 +88,24 @@ std::string write_revoked_key(const ApiKey& key) {
 }
 
 std::string write_history(const std::vector<Window>& windows, const StorageHealth& health) {
-  Json list = Json::array();
+  OrderedJson list = OrderedJson::array();
   for (const Window& window : windows)
     list.push_back({{"timeline", window.timeline},
                     {"from_lsn", format_lsn(window.from)},
                     {"to_lsn", format_lsn(window.to)},
                     {"from", format_rfc3339(window.from_time)},
                     {"to", format_rfc3339(window.to_time)}});
-  Json receiving = {{"ok", health.receiving},
-                    {"trouble", health.trouble},
-                    {"received_lsn", format_lsn(health.received)},
-                    {"source_lsn", format_lsn(health.source)},
-                    {"lag_bytes", health.lag_bytes},
-                    {"caught_up_at", time_or_null(health.caught_up_at)},
-                    {"slot", health.slot},
-                    {"slot_state", health.slot_state},
-                    {"held_bytes", health.held_bytes},
-                    {"restarts", health.restarts},
-                    {"gaps", health.gaps}};
+  OrderedJson receiving = {{"ok", health.receiving},
+                           {"trouble", health.trouble},
+                           {"received_lsn", format_lsn(health.received)},
+                           {"source_lsn", format_lsn(health.source)},
+                           {"lag_bytes", health.lag_bytes},
+                           {"caught_up_at", time_or_null(health.caught_up_at)},
+                           {"slot", health.slot},
+                           {"slot_state", health.slot_state},
+                           {"held_bytes", health.held_bytes},
+                           {"restarts", health.restarts},
+                           {"gaps", health.gaps}};
   return dump({{"windows", list}, {"receiving", receiving}});
 }
 

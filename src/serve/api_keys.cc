@@ -51,7 +51,7 @@ std::array<uint8_t, 32> hash_of(const std::string& clear) {
   return hash;
 }
 
-int64_t milliseconds(UtcTime time) {
+int64_t milliseconds_of(UtcTime time) {
   return time.time_since_epoch().count();
 }
 UtcTime time_of(int64_t milliseconds) {
@@ -215,7 +215,7 @@ NewApiKey ApiKeys::add(const std::string& name) {
   Connection::Statement(*writer_, "INSERT INTO api_keys (name, hash, created_at) VALUES (?, ?, ?)")
       .bind(name)
       .bind(hash_of(made.clear.reveal()))
-      .bind(milliseconds(made.key.created_at))
+      .bind(milliseconds_of(made.key.created_at))
       .step();
   made.key.id = sqlite3_last_insert_rowid(writer_->database);
   return made;
@@ -296,7 +296,7 @@ void ApiKeys::write_uses() {
   std::lock_guard lock(write_mutex_);
   for (const auto& [id, at] : due)
     Connection::Statement(*writer_, "UPDATE api_keys SET last_used_at = ? WHERE id = ?")
-        .bind(milliseconds(at))
+        .bind(milliseconds_of(at))
         .bind(id)
         .step();
 }
