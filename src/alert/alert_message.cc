@@ -229,7 +229,7 @@ std::vector<std::string> alert_checklist(const Incident& incident) {
     case IncidentKind::wal_lag:
       return {"Check that the source can be reached: `holdfast doctor`",
               "Check disk space of the archive, and of the source (its slot keeps WAL)",
-              "See the recoverable windows: `holdfast branch doctor`"};
+              "See the recoverable windows: `holdfast branch window`"};
     case IncidentKind::alerts:
       return {"Check this sink's address and credentials", "Send a test: `holdfast alert test`"};
     case IncidentKind::test:

@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/documents_serve.h"
 #include "cli/engine_config.h"
+#include "cli/lag_alerts.h"
 #include "cli/schedule_jobs.h"
 #include "serve/daemon.h"
 #include "serve/http_listen.h"
@@ -36,8 +37,11 @@ bool engine_is_configured(const Config& config) {
 // The schedule and its pages, from its making to its end.
 class ScheduleService {
  public:
-  ScheduleService(ScheduleSetup setup, const Config& config, const Run& run)
+  // `more`: metrics that stand in /metrics, too.
+  ScheduleService(ScheduleSetup setup, const Config& config, const Run& run,
+                  std::function<std::string()> more = {})
       : setup_(std::move(setup)),
+        more_metrics_(std::move(more)),
         environment_(config.environment()),
         run_{run.clock, run.log, run.progress, stop_.get_token()},
         stop_with_(run.stop, [this] { stop_.request_stop(); }),
@@ -86,8 +90,8 @@ class ScheduleService {
     settings.port = address.port;
     settings.workers = kPageWorkers;
     settings.connections_max = kPageConnectionsMax;
-    server_ =
-        HttpServer::start(settings, schedule_pages(*scheduler_, status_, run_.clock), run_.log);
+    server_ = HttpServer::start(
+        settings, schedule_pages(*scheduler_, status_, run_.clock, more_metrics_), run_.log);
     bool brackets = address.host.find(':') != std::string::npos;
     url_ = fmt::format("http://{}:{}", brackets ? "[" + address.host + "]" : address.host,
                        server_->port());
@@ -118,6 +122,7 @@ class ScheduleService {
   }
 
   ScheduleSetup setup_;
+  std::function<std::string()> more_metrics_;
   std::map<std::string, std::string> environment_;
   std::stop_source stop_;
   Run run_;
@@ -181,9 +186,14 @@ int command_serve(CommandContext& context) {
                 "add to holdfast.toml a table [schedule] with backup = \"0 2 * * *\" "
                 "(docs/schedule.md), or [engine] with storage_dir = … (docs/engine.md)");
   std::optional<DaemonSettings> daemon;
+  std::optional<LagAlerts> lag;
+  std::function<std::string()> lag_metrics;
   if (has_engine) {
     daemon.emplace();
     daemon->engine = engine_settings(config);
+    lag.emplace(config, context.run);
+    lag_metrics = [&lag] { return lag->metrics(); };
+    daemon->on_health = [&lag](const StorageHealth& health) { lag->look(health); };
     daemon->listen = config.text("engine_listen");
     if (audit_is_on(config)) {
       daemon->audit_folder = audit_folder(config);
@@ -196,7 +206,7 @@ int command_serve(CommandContext& context) {
   context.operation.begin("serve", daemon ? daemon->engine.source.dbname() : "schedule",
                           AuditNeed::wanted, {{"listen", daemon ? daemon->listen : ""}});
   std::optional<ScheduleService> schedule;
-  if (!setup.tasks.empty()) schedule.emplace(std::move(setup), config, context.run);
+  if (!setup.tasks.empty()) schedule.emplace(std::move(setup), config, context.run, lag_metrics);
   // Said at once: what starts this waits for it. Not before the engine is there: jobs that began
   // would end with it if it does not come.
   auto ready = [&](const std::string& url) {

@@ -123,6 +123,11 @@ EngineSettings engine_settings(const Config& config) {
   return settings;
 }
 
+WalLagLimits wal_lag_limits(const Config& config) {
+  return {config.number("engine_wal_lag_seconds"),
+          static_cast<uint64_t>(config.number("engine_wal_lag_bytes"))};
+}
+
 std::string engine_work_folder(const Config& config) {
   return folder_of(config, "engine_work_dir");
 }

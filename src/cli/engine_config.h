@@ -6,12 +6,16 @@
 
 #include "cli/config.h"
 #include "engine/engine.h"
+#include "engine/wal_lag.h"
 
 namespace holdfast {
 
 // Throws Error(invalid): no source, ports that are none, a start or stop command without a data
 // folder, one folder within another that must not be.
 EngineSettings engine_settings(const Config& config);
+
+// From when on its archive counts as lagging behind the source.
+WalLagLimits wal_lag_limits(const Config& config);
 
 // Where the engine keeps its records and keys, from / on.
 std::string engine_work_folder(const Config& config);

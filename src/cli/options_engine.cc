@@ -40,6 +40,9 @@ std::vector<Option> place_options() {
 std::vector<Option> rule_options() {
   using enum OptionKind;
   constexpr int64_t kYearSeconds = 366 * 86400;
+  // Beyond it the slot is given up (PlainStorageSettings::held_bytes_max): a limit above that would
+  // never be heard of.
+  constexpr int64_t kHeldBytesMax = int64_t{16} << 30;
   return {
       {"engine_history_retention",
        "",
@@ -106,6 +109,33 @@ std::vector<Option> rule_options() {
        {},
        0,
        604'800},
+      {"engine_wal_lag_seconds",
+       "",
+       "HOLDFAST_ENGINE_WAL_LAG_SECONDS",
+       "engine.wal_lag_seconds",
+       number,
+       "SECONDS",
+       "300",
+       0,
+       kEngineGroup,
+       "for how long WAL that the source has written may be missing, or none be received, before "
+       "those who are alerted are told",
+       {},
+       10,
+       kYearSeconds},
+      {"engine_wal_lag_bytes",
+       "",
+       "HOLDFAST_ENGINE_WAL_LAG_BYTES",
+       "engine.wal_lag_bytes",
+       number,
+       "BYTES",
+       "1073741824",
+       0,
+       kEngineGroup,
+       "how many bytes of WAL may be missing for half a minute before they are told",
+       {},
+       1 << 20,
+       kHeldBytesMax},
       {"engine_project_name", "", "HOLDFAST_ENGINE_PROJECT_NAME", "engine.project_name", text,
        "NAME", "holdfast", 0, kEngineGroup, "what the project is called in the API"},
       {"engine_roles", "", "HOLDFAST_ENGINE_ROLES", "engine.roles", list, "ROLE", "", 0,

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "base/run.h"
 #include "pg/lsn.h"
 
@@ -65,10 +66,21 @@ struct Line {
   RestorePoint parent;     // where it left its parent line
 };
 
+// What keeps the newest of what was received from being recovered to.
+enum class HeadTrouble {
+  none,         // it can be, or there is no snapshot at all yet
+  no_snapshot,  // no snapshot leads there: after a gap, until there is a new one
+  damaged,      // it is not what PostgreSQL wrote
+};
+
 // What there is to know of how well history is being received.
 struct StorageHealth {
   bool receiving = false;
-  std::string trouble;   // why not, for people; empty when all is well
+  bool paused = false;          // on purpose: the source is being restored in place
+  bool source_answers = false;  // and is the one whose history this is, as last seen
+  bool slot_active = false;     // somebody is connected by it, as last seen
+  std::string trouble;          // why not, for people; empty when all is well
+  std::optional<ErrorCode> trouble_code;
   Lsn received, source;  // flushed here, flushed there (as last seen)
   uint64_t lag_bytes = 0;
   std::optional<UtcTime>
@@ -78,6 +90,11 @@ struct StorageHealth {
   uint64_t held_bytes = 0;  // WAL that the slot makes the source keep
   int restarts = 0;         // of the receiver since the engine started
   int gaps = 0;             // stretches that are lost for ever
+  HeadTrouble head = HeadTrouble::none;
+  // Since the engine started: gaps that were noticed, and about how much is in them; slots that
+  // were given up, by the source or by us.
+  int new_gaps = 0, lost_slots = 0;
+  uint64_t lost_bytes = 0;
 };
 
 // A data folder that a server can be started on, and what it has to be told.

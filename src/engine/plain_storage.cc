@@ -106,7 +106,8 @@ class PlainStorage::Parts {
   std::mutex trim_mutex_;      // held by trim(): no bring() begins meanwhile
   mutable std::mutex mutex_;   // of what follows; taken last
   std::condition_variable_any waking_;
-  std::string trouble_;               // of what was received
+  std::string trouble_;  // of what was received
+  HeadTrouble head_trouble_ = HeadTrouble::none;
   std::list<RestorePoint> bringing_;  // their WAL stays
 
   // Of the keeper's thread.
@@ -153,6 +154,9 @@ void PlainStorage::Parts::look() {
   std::string trouble = damage.empty() ? wants : "what was received is damaged: " + damage;
   if (trouble != trouble_ && !trouble.empty()) log_.warning(trouble);
   trouble_ = trouble;
+  head_trouble_ = !damage.empty()  ? HeadTrouble::damaged
+                  : !wants.empty() ? HeadTrouble::no_snapshot
+                                   : HeadTrouble::none;
 }
 
 StorageHealth PlainStorage::Parts::health() const {
@@ -162,6 +166,7 @@ StorageHealth PlainStorage::Parts::health() const {
     found.received = std::max(found.received, each.to);
   std::lock_guard lock(mutex_);
   if (found.trouble.empty()) found.trouble = trouble_;
+  found.head = head_trouble_;
   return found;
 }
 

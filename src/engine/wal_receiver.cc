@@ -70,7 +70,7 @@ void WalReceiver::work(const std::stop_token& stop) {
     bool paused;
     {
       std::lock_guard lock(mutex_);
-      paused = paused_;
+      health_.paused = paused = paused_;
       standing_ = false;
     }
     if (paused) {
@@ -84,6 +84,7 @@ void WalReceiver::work(const std::stop_token& stop) {
       standing_ = true;
       health_.receiving = false;
       health_.trouble = "paused";
+      health_.trouble_code.reset();
       changed_.notify_all();
       changed_.wait(lock, stop, [&] { return !paused_; });
     } else {
@@ -100,9 +101,13 @@ void WalReceiver::tick() {
     check_identity(status);
     care_for_slot(status);
     keep_running(status);
+    std::lock_guard lock(mutex_);
+    health_.source_answers = true;
   } catch (const Error& error) {
     if (process_ && process_->ended()) take_note_of_end();
-    set_trouble(printable(error.what(), kReceiverWordsShown));
+    set_trouble(printable(error.what(), kReceiverWordsShown), error.code());
+    std::lock_guard lock(mutex_);
+    health_.source_answers = false;
   }
   remember_caught_up(false);
 }
@@ -114,6 +119,7 @@ SourceStatus WalReceiver::observe() {
   observed_timeline_ = status.timeline;
   health_.source = status.flushed;
   health_.received = status.slot.received;
+  health_.slot_active = status.slot.active;
   health_.slot_state = status.slot.state;
   health_.lag_bytes = status.flushed > status.slot.received && status.slot.received.value != 0
                           ? status.flushed.value - status.slot.received.value
@@ -163,6 +169,10 @@ void WalReceiver::care_for_slot(const SourceStatus& status) {
                                   "up, and what was not received is lost",
                                   link_.slot(), human_bytes(held)));
   end_process();
+  {
+    std::lock_guard lock(mutex_);
+    ++health_.lost_slots;
+  }
   link_.drop_slot();
   link_.make_slot();
   if (!lost) note_gap(link_.status(), slot.received);
@@ -176,7 +186,10 @@ void WalReceiver::keep_running(const SourceStatus& status) {
       std::lock_guard lock(mutex_);
       health_.receiving = true;
       // Too soon to say that all is well.
-      if (status.slot.active || now - started_at_ > 2) health_.trouble.clear();
+      if (status.slot.active || now - started_at_ > 2) {
+        health_.trouble.clear();
+        health_.trouble_code.reset();
+      }
       return;
     }
     take_note_of_end();
@@ -289,6 +302,8 @@ void WalReceiver::note_gap(const SourceStatus& status, Lsn from) {
   {
     std::lock_guard lock(mutex_);
     ++health_.gaps;
+    ++health_.new_gaps;
+    health_.lost_bytes += gap.to.value - gap.from.value;
     caught_up_.restart();
   }
   arrange(lineage_of(status.timeline));
@@ -316,9 +331,10 @@ void WalReceiver::end_process() {
   health_.receiving = false;
 }
 
-void WalReceiver::set_trouble(const std::string& trouble) {
+void WalReceiver::set_trouble(const std::string& trouble, std::optional<ErrorCode> code) {
   std::lock_guard lock(mutex_);
   health_.receiving = process_ != nullptr;
+  health_.trouble_code = code;
   if (health_.trouble == trouble) return;
   health_.trouble = trouble;
   if (!trouble.empty()) log_.warning("receiving WAL: " + trouble);

@@ -83,7 +83,7 @@ class WalReceiver {
   void note_gap(const SourceStatus& status, Lsn from);
   std::optional<ReceiveStart> arrange(const Lineage& lineage);
   void end_process();
-  void set_trouble(const std::string& trouble);
+  void set_trouble(const std::string& trouble, std::optional<ErrorCode> code = {});
   void remember_caught_up(bool now);
   bool has_room();
 

@@ -5,6 +5,7 @@
 
 #include <condition_variable>
 #include <mutex>
+#include <thread>
 
 #include "base/file.h"
 #include "base/text.h"
@@ -20,6 +21,31 @@ void wait_for(const std::stop_token& stop) {
   std::condition_variable_any stopped;
   std::unique_lock lock(mutex);
   stopped.wait(lock, stop, [] { return false; });
+}
+
+// What cannot be said is a trouble, too.
+StorageHealth health_of(const Engine& engine) {
+  try {
+    return engine.health();
+  } catch (const Error& error) {
+    StorageHealth unknown;
+    unknown.trouble = error.what();
+    unknown.trouble_code = error.code();
+    return unknown;
+  }
+}
+
+std::jthread watch_health(const Engine& engine,
+                          const std::function<void(const StorageHealth&)>& on_health) {
+  return std::jthread([&engine, &on_health](std::stop_token stop) {
+    std::mutex mutex;
+    std::condition_variable_any stopped;
+    std::unique_lock lock(mutex);
+    while (!stop.stop_requested()) {
+      on_health(health_of(engine));
+      stopped.wait_for(lock, stop, kHealthEvery, [] { return false; });
+    }
+  });
 }
 
 std::string url_of(const std::string& host, int port) {
@@ -57,8 +83,11 @@ void run_daemon(const DaemonSettings& settings, const Run& run,
   std::string url = url_of(address.host, server->port());
   run.log.info("serving " + url);
   ready(url);
+  std::jthread watcher;
+  if (settings.on_health) watcher = watch_health(*engine, settings.on_health);
   wait_for(run.stop);
   run.log.info("stopping");
+  watcher = {};    // before what it looks at
   server.reset();  // before what its handlers use
 }
 

@@ -2,6 +2,7 @@
 // PostgreSQL does not run as root, and so neither does this.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 
@@ -12,12 +13,17 @@
 
 namespace holdfast {
 
+// How often it is asked how history is being received.
+inline constexpr std::chrono::seconds kHealthEvery{5};
+
 struct DaemonSettings {
   EngineSettings engine;
   std::string listen = "127.0.0.1:8474";  // of the API; port 0: any free one
   HttpServerSettings http;                // its bounds; address, port and admission are set here
   std::string audit_folder;               // of the audit trail; empty: calls are not recorded
   ApiAuditSettings audit{};
+  // Told that, by a thread of its own; empty: nobody asks. It may take its time and throws nothing.
+  std::function<void(const StorageHealth&)> on_health{};
 };
 
 // Calls `ready` with the API's URL (http://127.0.0.1:8474/api/v2) once it can be called. Returns

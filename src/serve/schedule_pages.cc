@@ -13,15 +13,6 @@ namespace {
 
 constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
 
-std::string label_value(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? std::string("\\n") : std::string(1, c);
-  }
-  return out;
-}
-
 double epoch_seconds(UtcTime time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
@@ -125,8 +116,8 @@ void add_per_job(std::string& out, const ScheduleView& view, const char* name, c
   describe(out, name, type, help);
   for (const JobView& job : view.jobs)
     if (std::optional<double> number = value(job))
-      out += fmt::format("{}{{source=\"{}\",job=\"{}\"}} {:.15g}\n", name, label_value(job.source),
-                         label_value(job.job), *number);
+      out += fmt::format("{}{{source=\"{}\",job=\"{}\"}} {:.15g}\n", name, metric_label(job.source),
+                         metric_label(job.job), *number);
 }
 
 std::optional<double> seconds_or_none(const std::optional<UtcTime>& time) {
@@ -139,7 +130,7 @@ std::string own_metrics(const ScheduleView& view, const std::optional<UtcTime>& 
   describe(out, "holdfast_up", "gauge", "1: holdfast serve runs.");
   out += "holdfast_up 1\n";
   describe(out, "holdfast_build_info", "gauge", "The version of holdfast.");
-  out += fmt::format("holdfast_build_info{{version=\"{}\"}} 1\n", label_value(HOLDFAST_VERSION));
+  out += fmt::format("holdfast_build_info{{version=\"{}\"}} 1\n", metric_label(HOLDFAST_VERSION));
   add_per_job(out, view, "holdfast_schedule_last_start_timestamp_seconds", "gauge",
               "When the last run of the job began.",
               [](const JobView& job) { return seconds_or_none(job.last_start); });
@@ -170,7 +161,8 @@ std::string own_metrics(const ScheduleView& view, const std::optional<UtcTime>& 
 }
 
 WebResponse answer_page(const WebRequest& request, const Scheduler& scheduler,
-                        const StatusMetrics& status, const Clock& clock) {
+                        const StatusMetrics& status, const Clock& clock,
+                        const std::function<std::string()>& more) {
   WebResponse response;
   bool health = request.path == "/healthz";
   if (!health && request.path != "/metrics") {
@@ -191,7 +183,8 @@ WebResponse answer_page(const WebRequest& request, const Scheduler& scheduler,
     response.body = answer.json;
   } else {
     response.content_type = kMetricsType;
-    response.body = schedule_metrics(scheduler.view(), status.get(), clock.now());
+    response.body = schedule_metrics(scheduler.view(), status.get(), clock.now(),
+                                     more ? more() : std::string());
   }
   return response;
 }
@@ -206,6 +199,15 @@ void StatusMetrics::set(std::vector<std::string> texts, UtcTime now) {
 StatusMetrics::Answer StatusMetrics::get() const {
   std::lock_guard lock(mutex_);
   return answer_;
+}
+
+std::string metric_label(std::string_view text) {
+  std::string out;
+  for (char c : text) {
+    if (c == '\\' || c == '"') out += '\\';
+    out += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return out;
 }
 
 HealthAnswer schedule_health(const ScheduleView& view, const Clock& clock) {
@@ -225,8 +227,8 @@ HealthAnswer schedule_health(const ScheduleView& view, const Clock& clock) {
 }
 
 std::string schedule_metrics(const ScheduleView& view, const StatusMetrics::Answer& status,
-                             UtcTime now) {
-  std::vector<std::string> texts = {own_metrics(view, status.at, now)};
+                             UtcTime now, const std::string& more) {
+  std::vector<std::string> texts = {own_metrics(view, status.at, now), more};
   texts.insert(texts.end(), status.texts.begin(), status.texts.end());
   return join_metrics(texts);
 }
@@ -238,8 +240,10 @@ std::string join_metrics(const std::vector<std::string>& texts) {
 }
 
 WebHandler schedule_pages(const Scheduler& scheduler, const StatusMetrics& status,
-                          const Clock& clock) {
-  return [&](const WebRequest& request) { return answer_page(request, scheduler, status, clock); };
+                          const Clock& clock, std::function<std::string()> more) {
+  return [&scheduler, &status, &clock, more = std::move(more)](const WebRequest& request) {
+    return answer_page(request, scheduler, status, clock, more);
+  };
 }
 
 }  // namespace holdfast

@@ -3,13 +3,16 @@
 // by default only this machine; there are no secrets and no data of anybody in them.
 //
 // The metrics of backups and objectives are those of `holdfast status --prometheus`, asked for from
-// time to time (status may take long, a scrape must not) and joined with the schedule's own.
+// time to time (status may take long, a scrape must not) and joined with the schedule's own and,
+// where there is an engine, with its (serve/wal_metrics.h).
 // Pure, but for StatusMetrics, which any thread may use.
 #pragma once
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -44,14 +47,17 @@ struct HealthAnswer {
 HealthAnswer schedule_health(const ScheduleView& view, const Clock& clock);
 
 std::string schedule_metrics(const ScheduleView& view, const StatusMetrics::Answer& status,
-                             UtcTime now);
+                             UtcTime now, const std::string& more = {});
+
+// A text as the value of a label, without the quotes around it.
+std::string metric_label(std::string_view text);
 
 // Texts in Prometheus's format as one: the samples of each metric stand together, and are described
 // once. Of samples that stand there twice the first counts. Lines that are none are left out.
 std::string join_metrics(const std::vector<std::string>& texts);
 
-// GET and HEAD of the two; 404 and 405 else.
+// GET and HEAD of the two; 404 and 405 else. `more`: metrics that others have, as they are now.
 WebHandler schedule_pages(const Scheduler& scheduler, const StatusMetrics& status,
-                          const Clock& clock);
+                          const Clock& clock, std::function<std::string()> more = {});
 
 }  // namespace holdfast

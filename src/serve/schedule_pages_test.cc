@@ -55,6 +55,8 @@ TEST(SchedulePages, MetricsTellWhatIsKnownAndNothingElse) {
                           kNow + std::chrono::seconds(7));
   EXPECT_THAT(text, HasSubstr("holdfast_status_age_seconds 7.000\n"));
   EXPECT_THAT(text, HasSubstr("\nholdfast_x 1\n"));
+  text = schedule_metrics(sample_view(clock), {}, kNow, "# TYPE holdfast_y gauge\nholdfast_y 2\n");
+  EXPECT_THAT(text, HasSubstr("\n# TYPE holdfast_y gauge\nholdfast_y 2\n"));
 }
 
 TEST(SchedulePages, MetricsOfSeveralSourcesStandTogetherAndOnce) {

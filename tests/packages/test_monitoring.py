@@ -19,16 +19,21 @@ import prometheus_text  # noqa: E402
 
 DASHBOARD = ROOT / "packaging" / "grafana" / "holdfast.json"
 RULES = ROOT / "packaging" / "prometheus" / "holdfast.rules.yml"
-SOURCE = ROOT / "src" / "operate" / "metrics.cc"
-DOCUMENT = ROOT / "docs" / "status.md"
+# What writes metrics, the name of its table, and the page that describes them.
+TABLES = ((ROOT / "src" / "operate" / "metrics.cc", "kMetrics", ROOT / "docs" / "status.md"),
+          (ROOT / "src" / "serve" / "wal_metrics.cc", "kWalMetrics", ROOT / "docs" / "engine.md"))
 PANELS = {"stat", "timeseries", "table", "gauge", "bargauge"}
 LABELS = {"source", "database", "kind", "store", "severity", "job", "rule", "version"}
 
 
-def metrics_written() -> set[str]:
-    """Those of the table in metrics.cc; what is not there cannot be written."""
-    table = SOURCE.read_text().split("kMetrics[] = {", 1)[1].split("\n};", 1)[0]
+def metrics_of(source: Path, name: str) -> set[str]:
+    """Those of a table; what is not there cannot be written."""
+    table = source.read_text().split(f"{name}[] = {{", 1)[1].split("\n};", 1)[0]
     return set(re.findall(r'\{"(holdfast_\w+)"', table))
+
+
+def metrics_written() -> set[str]:
+    return set().union(*(metrics_of(source, name) for source, name, _ in TABLES))
 
 
 def metrics_in(expression: str) -> set[str]:
@@ -173,7 +178,8 @@ class Rules(unittest.TestCase):
         expressions = {r["alert"]: r["expr"] for r in rules_of(self.text)}
         self.assertIn("absent(", expressions["HoldfastMissing"])
         for metric in ("holdfast_backup_age_seconds", "holdfast_rpo_seconds", "holdfast_rto_seconds",
-                       "holdfast_violations", "holdfast_store_up", "holdfast_next_run_timestamp_seconds"):
+                       "holdfast_violations", "holdfast_store_up", "holdfast_next_run_timestamp_seconds",
+                       "holdfast_wal_lag_seconds", "holdfast_wal_lag_bytes", "holdfast_wal_gaps_total"):
             self.assertTrue(any(metric in e for e in expressions.values()), metric)
 
     def test_faults_are_noticed(self):
@@ -213,6 +219,9 @@ GOOD_DAY = {
     'holdfast_next_run_timestamp_seconds{job="backup"}': "86400x36",
     'holdfast_violations{kind="rpo",severity="critical"}': "0x36",
     'holdfast_violations{kind="policy",severity="warning"}': "0x36",
+    "holdfast_wal_lag_seconds": "5x36", "holdfast_wal_lag_target_seconds": "300x36",
+    "holdfast_wal_lag_bytes": "1000x36", "holdfast_wal_lag_target_bytes": "1073741824x36",
+    "holdfast_wal_gaps_total": "1x36",
 }
 
 
@@ -264,6 +273,11 @@ class Alerting(unittest.TestCase):
                 ({"holdfast_store_up" + local: "0x36"}, {"HoldfastStoreDown"}),
                 ({'holdfast_drill_last_ok{kind="dump"}': "0x36"}, {"HoldfastDrillFailed"}),
                 ({'holdfast_next_run_timestamp_seconds{job="backup"}': "3600x36"}, {"HoldfastRunMissed"}),
+                ({"holdfast_wal_lag_seconds": "301x36"}, {"HoldfastWalLag"}),
+                ({"holdfast_wal_lag_seconds": "300x36"}, set()),
+                ({"holdfast_wal_lag_bytes": "1073741825x36"}, {"HoldfastWalLag"}),
+                ({"holdfast_wal_gaps_total": "1x31 2x4"}, {"HoldfastWalGap"}),
+                ({"holdfast_wal_gaps_total": "0x3 2x32"}, set()),  # long ago
                 ({'holdfast_violations{kind="rpo",severity="critical"}': "1x36"}, {"HoldfastViolation"})):
             with self.subTest(str(changes)):
                 self.assertEqual(self.firing(changes), alerts)
@@ -271,8 +285,10 @@ class Alerting(unittest.TestCase):
 
 class Documented(unittest.TestCase):
     def test_every_metric_stands_in_the_document(self):
-        rows = re.findall(r"^\| `(holdfast_\w+)`", DOCUMENT.read_text(), re.MULTILINE)
-        self.assertEqual(sorted(rows), sorted(metrics_written()))
+        for source, name, document in TABLES:
+            with self.subTest(document.name):
+                rows = re.findall(r"^\| `(holdfast_\w+)`", document.read_text(), re.MULTILINE)
+                self.assertEqual(sorted(rows), sorted(metrics_of(source, name)))
 
 
 class Parser(unittest.TestCase):
