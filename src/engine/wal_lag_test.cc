@@ -20,9 +20,9 @@ class WalLagTest : public ::testing::Test {
     return watch_->look(now_, health_);
   }
   // The states that were seen, each once in a row.
-  std::vector<WalLagState> look_for(int seconds) {
+  std::vector<WalLagState> look_for(int duration) {
     std::vector<WalLagState> seen;
-    for (int i = 0; i < seconds; i += 5) {
+    for (int i = 0; i < duration; i += 5) {
       last_ = look();
       if (seen.empty() || seen.back() != last_.state) seen.push_back(last_.state);
     }
