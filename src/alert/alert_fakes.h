@@ -181,6 +181,10 @@ inline UtcTime alert_time(const std::string& text) {
   return parse_rfc3339("2026-11-" + text + ":00.000Z");
 }
 
+inline AuditHead sample_audit_head(uint64_t seq = 812) {
+  return {std::string(32, '5'), seq, std::string(64, '9'), alert_time("28T02:04")};
+}
+
 inline AlertMessage sample_message(MessageType type = MessageType::opened) {
   AlertMessage message;
   message.type = type;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "audit/anchor.h"
 #include "base/text.h"
 
 namespace holdfast {
@@ -183,6 +184,10 @@ AlertLines alert_facts(const AlertMessage& message) {
   if (facts.problems) add("Problems", fmt::format("{}", *facts.problems));
   add("Host", facts.host);
   return lines;
+}
+
+std::string alert_audit_line(const AlertMessage& message) {
+  return message.audit_head ? audit_head_line(*message.audit_head) : std::string();
 }
 
 std::vector<std::string> alert_checklist(const Incident& incident) {

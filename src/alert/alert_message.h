@@ -3,11 +3,13 @@
 // own escaping and nothing else. Pure.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "alert/incident.h"
+#include "audit/record.h"
 
 namespace holdfast {
 
@@ -19,6 +21,9 @@ struct AlertMessage {
   int64_t step = 0;     // of an escalation, from 1
   std::string run_id{};
   int64_t exit_code = 0;
+  // Where this host's audit trail stood when the message was made, so that whoever has the message
+  // can tell whether the trail was cut or rewritten since. None: nothing is known of a trail.
+  std::optional<AuditHead> audit_head{};
   bool operator==(const AlertMessage&) const = default;
 };
 
@@ -36,6 +41,8 @@ std::string incident_title(const Incident& incident);
 std::string alert_sentence(const AlertMessage& message);
 // "Source" → "care", …, in the order in which they are shown.
 AlertLines alert_facts(const AlertMessage& message);
+// The head of the audit trail as `holdfast audit verify --head` takes it; "" if there is none.
+std::string alert_audit_line(const AlertMessage& message);
 // What to do about this kind of incident, one step a line, as a checklist.
 std::vector<std::string> alert_checklist(const Incident& incident);
 // The note that says by when HIPAA wants it mended; empty for kinds that it does not concern.

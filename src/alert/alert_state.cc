@@ -59,6 +59,7 @@ void enqueue(AlertState& state, AlertSinkState& sink, AlertMessage message) {
           waiting.message.incident.id == message.incident.id) {
         waiting.message.incident = message.incident;
         waiting.message.at = message.at;
+        if (message.audit_head) waiting.message.audit_head = message.audit_head;
         return;
       }
   }

@@ -38,7 +38,9 @@ AlertState sample_state() {
   sink.state_lost = true;
   sink.tickets["0123456789abcdef"] = "4711";
   enqueue(state, sink, sample_message());
-  enqueue(state, sink, sample_message(MessageType::failed));
+  AlertMessage failed = sample_message(MessageType::failed);
+  failed.audit_head = sample_audit_head();
+  enqueue(state, sink, failed);
   return state;
 }
 
@@ -63,6 +65,17 @@ TEST(AlertStateFile, AnyChangedByteIsFound) {
   }
   EXPECT_ERROR(corrupt, read_alert_state(text.substr(0, text.size() / 2)));
   EXPECT_ERROR(corrupt, read_alert_state(""));
+}
+
+TEST(AlertStateFile, AnAuditHeadThatIsNoneIsDamage) {
+  std::string text = write_alert_state(sample_state());
+  std::string body = text.substr(0, text.rfind(",\n  \"state_sha256\""));
+  EXPECT_TRUE(read_alert_state(seal_document(body, "state_sha256")) == sample_state());
+  for (const char* wrong : {"postgres://anna:s3cr3t@db.test", "\\u0000", "<!channel>"}) {
+    std::string other = body;
+    other.replace(other.find("holdfast audit log"), 18, wrong);
+    EXPECT_ERROR(corrupt, read_alert_state(seal_document(other, "state_sha256")));
+  }
 }
 
 TEST(AlertStateFile, ALaterVersionIsLeftAlone) {
@@ -94,9 +107,14 @@ TEST(AlertQueue, WhoeverHeardNothingYetHearsItAllAtOnce) {
   enqueue(state, sink, sample_message());
   AlertMessage update = sample_message(MessageType::update);
   update.incident.failures = 9;
+  update.audit_head = sample_audit_head();
   enqueue(state, sink, update);
   EXPECT_EQ(types(sink), std::vector{MessageType::opened});
   EXPECT_EQ(sink.pending[0].message.incident.failures, 9);
+  EXPECT_EQ(sink.pending[0].message.audit_head, sample_audit_head());
+  update.audit_head.reset();  // the trail could not be read this time: the earlier head stays true
+  enqueue(state, sink, update);
+  EXPECT_EQ(sink.pending[0].message.audit_head, sample_audit_head());
   EXPECT_THAT(alert_sentence(sink.pending[0].message), HasSubstr("9 failures"));
 }
 

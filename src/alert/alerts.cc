@@ -57,11 +57,13 @@ std::string new_run_id() {
 
 std::vector<SinkProblem> test_alert_sinks(const std::vector<Notifier*>& sinks,
                                           const std::string& source, const Clock& clock,
-                                          std::chrono::milliseconds each_max) {
+                                          std::chrono::milliseconds each_max,
+                                          const std::optional<AuditHead>& audit_head) {
   std::vector<SinkProblem> results;
   UtcTime now = clock.now();
   AlertMessage message;
   message.at = now;
+  message.audit_head = audit_head;
   message.incident = open_incident({IncidentKind::test, safe_name(source), ""}, Severity::warning,
                                    {}, now, nullptr, {});
   message.incident.good_since = now;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,9 +37,11 @@ class Alerts {
 // A run's id for ping services: a random UUID (RFC 4122, version 4).
 std::string new_run_id();
 
-// `alert test`: to every sink at once, past queue and quiet hours. An empty problem is a success.
+// `alert test`: to every sink at once, past queue and quiet hours, with the head of the audit trail
+// if there is one. An empty problem is a success.
 std::vector<SinkProblem> test_alert_sinks(const std::vector<Notifier*>& sinks,
                                           const std::string& source, const Clock& clock,
-                                          std::chrono::milliseconds each_max);
+                                          std::chrono::milliseconds each_max,
+                                          const std::optional<AuditHead>& audit_head = {});
 
 }  // namespace holdfast

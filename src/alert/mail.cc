@@ -54,6 +54,8 @@ std::string mail_text(const AlertMessage& message, const std::string& note) {
     if (std::string compliance = alert_compliance(incident); !compliance.empty())
       text += fmt::format("\nHIPAA: {}\n", compliance);
   }
+  if (std::string line = alert_audit_line(message); !line.empty())
+    text += fmt::format("\nAudit trail, for holdfast audit verify --head:\n{}\n", line);
   if (!note.empty()) text += fmt::format("\n{}\n", note);
   return text;
 }

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "alert/alert_fakes.h"
+#include "audit/anchor.h"
 #include "base/clock.h"
 
 namespace holdfast {
@@ -121,6 +122,17 @@ TEST_P(NotifierContract, WhatNeverArrivedIsSaid) {
   if (!sink().wants(MessageType::opened)) return;  // a ping has no place for it
   deliver(wanted(), "3 earlier messages could not be delivered here.");
   EXPECT_THAT(bench_->last_text(), ::testing::HasSubstr("3 earlier messages"));
+}
+
+TEST_P(NotifierContract, WhereTheAuditTrailStoodIsSaid) {
+  AlertMessage message = wanted();
+  deliver(message);
+  EXPECT_THAT(bench_->last_text(), ::testing::Not(::testing::HasSubstr("holdfast audit log")));
+  EXPECT_THAT(bench_->last_text(), ::testing::Not(::testing::HasSubstr("Audit trail")));
+  message.incident.key.store = "another";  // another issue, not a comment
+  message.audit_head = sample_audit_head();
+  deliver(message);
+  EXPECT_THAT(bench_->last_text(), ::testing::HasSubstr(audit_head_line(sample_audit_head())));
 }
 
 TEST_P(NotifierContract, ATestLeavesNothingOpen) {

@@ -11,6 +11,7 @@ namespace holdfast {
 namespace {
 
 using std::chrono::seconds;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -110,6 +111,7 @@ class GithubTest : public ::testing::Test {
   DeliveryReceipt deliver(MessageType type, const std::string& ticket = "", int attempt = 1) {
     AlertMessage message = sample_message(type);
     message.id += std::string(message_type_name(type));
+    message.audit_head = sample_audit_head();
     DeliveryBudget budget(clock_, seconds(20));
     return sink_.deliver({message, ticket, attempt, "", budget});
   }
@@ -127,6 +129,9 @@ TEST_F(GithubTest, OneIssueForAnIncidentFromItsBeginningToItsEnd) {
   ASSERT_THAT(github_.issues, SizeIs(1));
   const FakeGithub::Issue& issue = github_.issues[0];
   EXPECT_EQ(issue.title, "🚨 Database Backup Failed: care in s3");
+  std::string trail = "**Audit trail:** `" + audit_head_line(sample_audit_head()) + "`";
+  EXPECT_THAT(issue.body, HasSubstr(trail));
+  EXPECT_THAT(issue.comments, Each(HasSubstr(trail)));
   EXPECT_EQ(issue.state, "closed");
   EXPECT_EQ(issue.reason, "completed");
   EXPECT_THAT(issue.comments, ElementsAre(HasSubstr("Still"), HasSubstr("Escalated (step 1)"),
@@ -263,6 +268,31 @@ TEST(Slack, TextIsEscapedAndBounded) {
   EXPECT_LE(json.at("blocks")[2].at("fields").size(), 10u);
   EXPECT_THAT(text, HasSubstr("HIPAA Compliance Alert"));
   EXPECT_THAT(text, HasSubstr("\"View Logs\""));
+}
+
+TEST(Slack, TheAuditTrailIsSaidHoweverManyFactsThereAre) {
+  AlertMessage message = sample_message();
+  FailureFacts& facts = message.incident.facts;
+  facts.measured_seconds = facts.measured_bytes = facts.problems = 7;
+  message.incident.failures = 3;
+  ASSERT_GT(alert_facts(message).size(), 10u);
+  message.audit_head = sample_audit_head();
+  Json json = Json::parse(slack_json(message, "a note"));
+  EXPECT_EQ(json.at("blocks")[2].at("fields").size(), 10u);
+  EXPECT_THAT(json.dump(),
+              HasSubstr("Audit trail: `" + audit_head_line(sample_audit_head()) + "`"));
+}
+
+TEST(Webhook, TheAuditTrailIsAnObject) {
+  AlertMessage message = sample_message();
+  EXPECT_TRUE(Json::parse(webhook_json(message, "")).at("audit_head").is_null());
+  message.audit_head = sample_audit_head();
+  EXPECT_EQ(Json::parse(webhook_json(message, "")).at("audit_head"),
+            Json({{"log", std::string(32, '5')},
+                  {"seq", 812},
+                  {"hash", std::string(64, '9')},
+                  {"time", "2026-11-28T02:04:00.000Z"},
+                  {"line", audit_head_line(sample_audit_head())}}));
 }
 
 TEST(Webhook, TheSignatureIsOverTimeAndBody) {

@@ -63,6 +63,7 @@ Outbox::Outbox(OutboxSettings settings, std::vector<Notifier*> sinks, const Cloc
     : settings_(std::move(settings)), sinks_(std::move(sinks)), clock_(clock) {
   if (!settings_.is_quiet) settings_.is_quiet = [](UtcTime) { return false; };
   if (!settings_.chance) settings_.chance = real_chance;
+  if (!settings_.audit_head) settings_.audit_head = [] { return std::nullopt; };
   make_folders(settings_.folder);
 }
 
@@ -103,6 +104,7 @@ void Outbox::save(const AlertState& state) {
 template <typename Change>
 void Outbox::change(Change&& change) {
   FileLock lock(settings_.folder + "/incidents.lock", "the state of alerts", kStateLockMax);
+  head_.reset();
   AlertState state = load(), before = state;
   change(state);
   if (!(state == before)) save(state);
@@ -111,6 +113,17 @@ void Outbox::change(Change&& change) {
 AlertState Outbox::state() {
   FileLock lock(settings_.folder + "/incidents.lock", "the state of alerts", kStateLockMax);
   return load();
+}
+
+// Every message of the queue is made here: it says when, and where the audit trail stood.
+AlertMessage Outbox::new_message(MessageType type, const Incident& incident) {
+  if (!head_) head_ = settings_.audit_head();
+  AlertMessage message;
+  message.type = type;
+  message.at = clock_.now();
+  message.incident = incident;
+  message.audit_head = *head_;
+  return message;
 }
 
 // A sink that is new hears of what is open. One that is not configured at the moment keeps its
@@ -127,10 +140,7 @@ void Outbox::meet_sinks(AlertState& state) {
     if (!sink->wants(MessageType::opened)) continue;
     for (const Incident& incident : state.incidents) {
       if (incident.closed_at) continue;
-      AlertMessage message;
-      message.at = clock_.now();
-      message.incident = incident;
-      enqueue(state, made, message);
+      enqueue(state, made, new_message(MessageType::opened, incident));
     }
   }
 }
@@ -144,10 +154,7 @@ void Outbox::say(AlertState& state, const Incident& incident, MessageType type) 
     for (Notifier* known : sinks_)
       if (known->name() == sink.name) wanted = known->wants(type);
     if (!wanted) continue;
-    AlertMessage message;
-    message.type = type;
-    message.at = clock_.now();
-    message.incident = incident;
+    AlertMessage message = new_message(type, incident);
     if (type == MessageType::escalated) message.step = incident.escalations;
     enqueue(state, sink, message);
   }
@@ -189,14 +196,12 @@ void Outbox::record_good(AlertState& state, const IncidentKey& key) {
     bool waits = std::any_of(sink->pending.begin(), sink->pending.end(),
                              [&](const auto& one) { return one.message.incident.key == key; });
     if (waits || sink->tickets.count(key_id)) continue;
-    AlertMessage message;
-    message.type = MessageType::recovered;
-    message.at = now;
-    message.incident.key = key;
-    message.incident.id = key_id + "-unknown";
-    message.incident.opened_at = message.incident.last_failure_at = now;
-    message.incident.closed_at = now;
-    enqueue(state, *sink, message);
+    Incident unknown;
+    unknown.key = key;
+    unknown.id = key_id + "-unknown";
+    unknown.opened_at = unknown.last_failure_at = now;
+    unknown.closed_at = now;
+    enqueue(state, *sink, new_message(MessageType::recovered, unknown));
   }
 }
 
@@ -218,16 +223,17 @@ void Outbox::good(IncidentKey key) {
 }
 
 void Outbox::run(RunReport report) {
-  AlertMessage message;
-  message.type = report.type;
-  message.at = clock_.now();
-  message.incident.key.source = safe_name(report.source);
-  message.run_id = safe_name(report.run_id).substr(0, kRunIdBytesMax);
-  message.exit_code = report.exit_code;
+  Incident about;
+  about.key.source = safe_name(report.source);
   change([&](AlertState& state) {
     pass_time(state);
-    for (Notifier* sink : sinks_)
-      if (sink->wants(report.type)) enqueue(state, *sink_named(state, sink->name()), message);
+    for (Notifier* sink : sinks_) {
+      if (!sink->wants(report.type)) continue;
+      AlertMessage message = new_message(report.type, about);
+      message.run_id = safe_name(report.run_id).substr(0, kRunIdBytesMax);
+      message.exit_code = report.exit_code;
+      enqueue(state, *sink_named(state, sink->name()), std::move(message));
+    }
   });
 }
 

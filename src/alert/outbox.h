@@ -16,6 +16,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -30,12 +31,16 @@ struct OutboxSettings {
   IncidentRules rules{};
   std::function<bool(UtcTime)> is_quiet{};  // empty: never
   std::function<double()> chance{};         // 0 to 1 for jitter; empty: real dice
+  // Where the audit trail stands: what messages are to say of it. Asked when one is made, while the
+  // state is locked, so it answers within kAuditHeadMax; it throws nothing. Empty: nothing is said.
+  std::function<std::optional<AuditHead>()> audit_head{};
 };
 
 inline constexpr std::chrono::minutes kSinkBackoffFirst{1}, kSinkBackoffMax{60};
 inline constexpr std::chrono::hours kSinkWaitMax{6};  // a sink that asks for more is asked again
 inline constexpr std::chrono::seconds kAttemptMax{20};
 inline constexpr std::chrono::seconds kStateLockMax{10};
+inline constexpr std::chrono::seconds kAuditHeadMax{2};  // below what others wait for the state
 inline constexpr std::chrono::hours kSinkDownAlert{24};  // then the others are told
 
 struct RunReport {
@@ -80,6 +85,7 @@ class Outbox {
   void save(const AlertState& state);
   template <typename Change>
   void change(Change&& change);
+  AlertMessage new_message(MessageType type, const Incident& incident);
   void meet_sinks(AlertState& state);
   void pass_time(AlertState& state);
   void say(AlertState& state, const Incident& incident, MessageType type);
@@ -98,7 +104,8 @@ class Outbox {
   OutboxSettings settings_;
   std::vector<Notifier*> sinks_;
   const Clock& clock_;
-  bool fresh_ = false;           // there was no state: this host may forget all between two runs
+  bool fresh_ = false;  // there was no state: this host may forget all between two runs
+  std::optional<std::optional<AuditHead>> head_;  // of the change that is being made, once asked
   std::set<IncidentKey> asked_;  // that sinks with a memory were asked about, once each
   // Of this pass: sinks that failed, and incidents whose message was refused by a sink.
   std::set<std::string> failed_sinks_;

@@ -40,11 +40,13 @@ class TestSink final : public Notifier {
     arrived.push_back(std::string(message_type_name(delivery.message.type)) + " " +
                       std::string(incident_kind_name(delivery.message.incident.key.kind)));
     notes.push_back(delivery.note);
+    heads.push_back(delivery.message.audit_head ? delivery.message.audit_head->seq : 0);
     tickets.push_back(delivery.ticket);
     return {"ticket", {}};
   }
-  void test(const AlertMessage&, const DeliveryBudget&) override {
+  void test(const AlertMessage& message, const DeliveryBudget&) override {
     if (fails) throw *fails;
+    heads.push_back(message.audit_head ? message.audit_head->seq : 0);
   }
 
   bool of_runs = false, with_memory = false;
@@ -53,6 +55,7 @@ class TestSink final : public Notifier {
   seconds takes{0};
   int attempts = 0;
   std::vector<std::string> arrived, notes, tickets;
+  std::vector<uint64_t> heads;  // numbers of the audit trail's last line, 0: none was said
 
  private:
   const std::string name_;
@@ -97,6 +100,58 @@ TEST_F(OutboxTest, AnIncidentOpensUpdatesAndEnds) {
   AlertState state = outbox().state();
   EXPECT_THAT(state.incidents, IsEmpty());
   EXPECT_THAT(state.sinks[0].tickets, IsEmpty());
+}
+
+TEST_F(OutboxTest, AMessageSaysWhereTheAuditTrailStoodWhenItWasMade) {
+  std::optional<uint64_t> line = 5;
+  int asked = 0;
+  settings_.audit_head = [&]() -> std::optional<AuditHead> {
+    ++asked;
+    return line ? std::optional(sample_audit_head(*line)) : std::nullopt;
+  };
+  slack_.fails = down();
+  fail();
+  EXPECT_EQ(asked, 1);  // once for both sinks
+  line = 6;             // the trail goes on, what was said stays
+  fail();               // no news, no message: nobody asks
+  deliver();
+  EXPECT_EQ(asked, 1);
+  EXPECT_THAT(mail_.heads, ElementsAre(5));
+  slack_.fails.reset();
+  clock_.advance(minutes(1));
+  deliver();
+  EXPECT_THAT(slack_.heads, ElementsAre(5));
+  clock_.advance(hours(24));
+  fail();
+  line.reset();  // it cannot be read: the alert goes out all the same
+  outbox().good(kBackup);
+  deliver();
+  EXPECT_THAT(mail_.arrived, ElementsAre("opened backup", "update backup", "recovered backup"));
+  EXPECT_THAT(mail_.heads, ElementsAre(5, 6, 0));
+  // It is no part of what the incident is.
+  EXPECT_EQ(outbox().state().incidents.at(0).id,
+            open_incident(kBackup, Severity::warning, {}, alert_time("02T02:00"), nullptr, {}).id);
+}
+
+TEST_F(OutboxTest, NewsOfRunsRemindersAndNewSinksSayItToo) {
+  uint64_t line = 5;
+  settings_.audit_head = [&] { return std::optional(sample_audit_head(line)); };
+  mail_.of_runs = true;
+  Outbox alone(settings_, {&mail_}, clock_);
+  alone.run({MessageType::failed, "care", "", 3});
+  alone.failed(kBackup, Severity::warning, {});
+  line = 6;
+  deliver();  // here slack is met, and told of what is open
+  EXPECT_THAT(mail_.heads, ElementsAre(5));
+  EXPECT_THAT(slack_.heads, ElementsAre(6));
+  line = 7;
+  clock_.advance(hours(26));
+  outbox().tick();
+  deliver();
+  EXPECT_THAT(slack_.arrived, ElementsAre("opened backup", "update backup"));
+  EXPECT_THAT(slack_.heads, ElementsAre(6, 7));
+  test_alert_sinks({&slack_}, "care", clock_, seconds(5), sample_audit_head(9));
+  EXPECT_EQ(slack_.heads.back(), 9u);
 }
 
 TEST_F(OutboxTest, ASinkThatIsDownHoldsUpNoOther) {

@@ -130,8 +130,9 @@ DeliveryReceipt PingNotifier::deliver(const Delivery& delivery) {
     suffix = message.exit_code > 0 && message.exit_code < 256
                  ? fmt::format("/{}", message.exit_code)
                  : "/fail";
-  return receipt_of(http_, ping(suffix, message.run_id, alert_sentence(message), delivery.budget),
-                    kPingHint);
+  std::string text = alert_sentence(message);
+  if (std::string line = alert_audit_line(message); !line.empty()) text += "\nAudit trail: " + line;
+  return receipt_of(http_, ping(suffix, message.run_id, text, delivery.budget), kPingHint);
 }
 
 // Logged by the service, without a change of the check's state.

@@ -3,6 +3,7 @@
 
 #include "alert/alert_state.h"
 #include "alert/redact.h"
+#include "audit/anchor.h"
 #include "seal/document.h"
 #include "seal/json_fields.h"
 
@@ -70,14 +71,16 @@ Json incident_json(const Incident& incident) {
 
 Json pending_json(const PendingMessage& pending) {
   const AlertMessage& message = pending.message;
-  return {{"id", message.id},
-          {"type", message_type_name(message.type)},
-          {"at", time_json(message.at)},
-          {"step", message.step},
-          {"run_id", message.run_id},
-          {"exit_code", message.exit_code},
-          {"incident", incident_json(message.incident)},
-          {"attempts", pending.attempts}};
+  Json json = {{"id", message.id},
+               {"type", message_type_name(message.type)},
+               {"at", time_json(message.at)},
+               {"step", message.step},
+               {"run_id", message.run_id},
+               {"exit_code", message.exit_code},
+               {"incident", incident_json(message.incident)},
+               {"attempts", pending.attempts}};
+  if (message.audit_head) json["audit_head"] = audit_head_line(*message.audit_head);
+  return json;
 }
 
 Json sink_json(const AlertSinkState& sink) {
@@ -167,6 +170,14 @@ Incident incident_of(const Json& json) {
   return incident;
 }
 
+AuditHead audit_head_of(const std::string& line) {
+  try {
+    return parse_audit_head_line(line);
+  } catch (const Error& error) {
+    throw Error(ErrorCode::corrupt, fmt::format("field audit_head: {}", error.what()));
+  }
+}
+
 PendingMessage pending_of(const Json& json) {
   JsonFields fields(json, "message");
   PendingMessage pending;
@@ -178,6 +189,8 @@ PendingMessage pending_of(const Json& json) {
   pending.message.exit_code = any_number(fields.at("exit_code"), "exit_code");
   pending.message.incident = incident_of(fields.at("incident"));
   pending.attempts = count_of(fields, "attempts");
+  if (json.contains("audit_head"))
+    pending.message.audit_head = audit_head_of(fields.text("audit_head"));
   return pending;
 }
 

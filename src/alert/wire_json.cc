@@ -96,6 +96,21 @@ Json section(const std::string& text) {
   return {{"type", "section"}, {"text", mrkdwn(text)}};
 }
 
+Json context_block(const std::string& text) {
+  return {{"type", "context"}, {"elements", {mrkdwn(text)}}};
+}
+
+// Named as `audit anchor --json` names them.
+Json audit_head_json(const AlertMessage& message) {
+  if (!message.audit_head) return {};
+  const AuditHead& head = *message.audit_head;
+  return {{"log", head.log},
+          {"seq", head.seq},
+          {"hash", head.hash},
+          {"time", format_rfc3339(head.time)},
+          {"line", alert_audit_line(message)}};
+}
+
 Json optional_json(const std::optional<int64_t>& value) {
   return value ? Json(*value) : Json();
 }
@@ -117,6 +132,8 @@ std::string github_text(const AlertMessage& message, const std::string& note, bo
   text += alert_sentence(message) + "\n\n";
   for (const auto& [name, value] : alert_facts(message))
     text += fmt::format("**{}:** {}  \n", name, as_code(value));
+  if (std::string line = alert_audit_line(message); !line.empty())
+    text += fmt::format("**Audit trail:** {}  \n", as_code(line));
   if (!incident.facts.run_url.empty())
     text += fmt::format("\n[View the run's log]({})\n", incident.facts.run_url);
   if (whole) {
@@ -209,8 +226,10 @@ std::string slack_json(const AlertMessage& message, const std::string& note) {
     if (std::string compliance = alert_compliance(incident); !compliance.empty())
       blocks.push_back(section("⚠️ *HIPAA Compliance Alert* - " + slack_escaped(compliance)));
   }
-  if (!note.empty())
-    blocks.push_back({{"type", "context"}, {"elements", {mrkdwn(slack_escaped(note))}}});
+  // A block of its own: the fields may be full.
+  if (std::string line = alert_audit_line(message); !line.empty())
+    blocks.push_back(context_block("Audit trail: " + as_code(line)));
+  if (!note.empty()) blocks.push_back(context_block(slack_escaped(note)));
   if (!incident.facts.run_url.empty())
     blocks.push_back({{"type", "actions"},
                       {"elements",
@@ -253,6 +272,7 @@ std::string webhook_json(const AlertMessage& message, const std::string& note) {
       {"host", facts.host},
       {"run_url", facts.run_url}};
   json["checklist"] = alert_checklist(incident);
+  json["audit_head"] = audit_head_json(message);
   return dumped(json);
 }
 

@@ -25,6 +25,9 @@ struct AuditAnchor {
   AuditHead head;
   UtcTime anchored_at{};
   std::string where;  // for people: the object's name, or what the line of text came from
+  // Somebody says that it is of the very log that is verified: an alert of this host said so. The
+  // stores' may be of other hosts' logs.
+  bool of_this_log = false;
 };
 
 struct AuditAnchors {

@@ -156,15 +156,18 @@ AuditProof read_audit_proof(std::string_view text) {
   return proof;
 }
 
-std::vector<AuditProblem> verify_audit_export(const std::string& path, const AuditProof& proof) {
-  std::map<uint64_t, std::string> anchored;
-  for (const AuditAnchor& anchor : proof.anchors) anchored[anchor.head.seq] = anchor.head.hash;
-  std::vector<AuditProblem> more;
+std::vector<AuditProblem> verify_audit_export(const std::string& path, const AuditProof& proof,
+                                              const std::vector<AuditAnchor>& more) {
+  std::multimap<uint64_t, std::string> anchored;
+  for (const std::vector<AuditAnchor>* anchors : {&proof.anchors, &more})
+    for (const AuditAnchor& anchor : *anchors) anchored.emplace(anchor.head.seq, anchor.head.hash);
+  std::vector<AuditProblem> other_hashes;
   AuditChainChecker checker([&](const AuditRecord& record) {
-    auto anchor = anchored.find(record.seq);
-    if (anchor != anchored.end() && anchor->second != record.hash)
-      more.push_back({path, 0, AuditFault::anchor,
-                      fmt::format("line {} of the log is not what was anchored", record.seq)});
+    auto [anchor, end] = anchored.equal_range(record.seq);
+    if (std::any_of(anchor, end, [&](const auto& one) { return one.second != record.hash; }))
+      other_hashes.push_back(
+          {path, 0, AuditFault::anchor,
+           fmt::format("line {} of the log is not what was anchored", record.seq)});
   });
   checker.begin_at(proof.first_seq, proof.first_prev);
   checker.begin_file(path, 0);
@@ -180,7 +183,7 @@ std::vector<AuditProblem> verify_audit_export(const std::string& path, const Aud
     }
   }
   std::vector<AuditProblem> problems = checker.problems();
-  problems.insert(problems.end(), more.begin(), more.end());
+  problems.insert(problems.end(), other_hashes.begin(), other_hashes.end());
   uint64_t last = checker.last() ? checker.last()->seq : 0;
   if (last < proof.last_seq)
     problems.push_back(

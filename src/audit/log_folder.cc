@@ -23,8 +23,6 @@ constexpr std::string_view kTornSuffix = ".bin";
 constexpr std::string_view kPendingSuffix = ".pending";
 constexpr const char* kLockName = "audit.lock";
 
-// An append holds the lock for one fsync. Who waits longer waits for a process that was stopped.
-constexpr std::chrono::seconds kLockTimeMax{30};
 constexpr std::chrono::milliseconds kLockPoll{1};
 
 constexpr size_t kForwardBlockBytes = 256 << 10;
@@ -76,6 +74,18 @@ std::string path_in(const std::string& folder, uint64_t segment) {
   return folder + "/" + audit_segment_name(segment);
 }
 
+// What a reader holds so that nobody appends meanwhile; nothing where it cannot.
+std::unique_ptr<FileLock> lock_for_reading(const std::string& folder,
+                                           std::chrono::milliseconds wait_max) {
+  try {
+    // Not made where there is none: somebody reads a copy.
+    if (file_exists(folder + "/" + kLockName)) return lock_audit_folder(folder, wait_max);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::denied) throw;  // an auditor may only read
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 std::string audit_segment_name(uint64_t number) {
@@ -108,8 +118,9 @@ AuditFolder scan_audit_folder(const std::string& folder) {
   return files;
 }
 
-std::unique_ptr<FileLock> lock_audit_folder(const std::string& folder) {
-  auto give_up = std::chrono::steady_clock::now() + kLockTimeMax;
+std::unique_ptr<FileLock> lock_audit_folder(const std::string& folder,
+                                            std::chrono::milliseconds wait_max) {
+  auto give_up = std::chrono::steady_clock::now() + wait_max;
   while (true) {
     try {
       return std::make_unique<FileLock>(folder + "/" + kLockName, "the audit log");
@@ -179,13 +190,7 @@ AuditTail read_audit_tail(const std::string& folder, uint64_t segment) {
 }
 
 AuditEnd find_audit_end(const std::string& folder) {
-  std::unique_ptr<FileLock> lock;
-  try {
-    // Not made where there is none: somebody reads a copy.
-    if (file_exists(folder + "/" + kLockName)) lock = lock_audit_folder(folder);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::denied) throw;  // an auditor may only read
-  }
+  std::unique_ptr<FileLock> lock = lock_for_reading(folder, kAuditLockMax);
   AuditEnd end;
   end.files = scan_audit_folder(folder);
   if (!end.files.segments.empty()) {
@@ -195,12 +200,13 @@ AuditEnd find_audit_end(const std::string& folder) {
   return end;
 }
 
-AuditHead read_audit_head(const std::string& folder) {
-  AuditEnd end = find_audit_end(folder);
-  if (end.files.segments.empty())
+AuditHead read_audit_head(const std::string& folder, std::chrono::milliseconds lock_wait_max) {
+  std::unique_ptr<FileLock> lock = lock_for_reading(folder, lock_wait_max);
+  std::vector<uint64_t> segments = scan_audit_folder(folder).segments;
+  if (segments.empty())
     throw Error(ErrorCode::not_found, fmt::format("there is no audit log in {}", folder));
-  AuditRecord last = read_audit_tail(folder, end.files.segments.back()).last;
-  std::string log = read_audit_opening(folder, end.files.segments.back()).log;
+  AuditRecord last = read_audit_tail(folder, segments.back()).last;
+  std::string log = read_audit_opening(folder, segments.back()).log;
   return {log, last.seq, last.hash, last.time};
 }
 

@@ -5,6 +5,7 @@
 // (the lock); corrupt where a line that has to be sound is not.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -29,8 +30,13 @@ std::string audit_segment_name(uint64_t number);  // "audit-00000012.jsonl"
 std::string audit_torn_name(uint64_t seq);        // "torn-00000000000000000812.bin"
 std::string audit_pending_name(uint64_t seq);     // "torn-00000000000000000812.pending"
 
-// Waits until no other process or thread appends. Throws Error(busy) after 30 s, naming who does.
-std::unique_ptr<FileLock> lock_audit_folder(const std::string& folder);
+// An append holds the lock for one fsync. Who waits longer waits for a process that was stopped.
+inline constexpr std::chrono::milliseconds kAuditLockMax{30'000};
+
+// Waits until no other process or thread appends. Throws Error(busy) after `wait_max`, naming who
+// does.
+std::unique_ptr<FileLock> lock_audit_folder(const std::string& folder,
+                                            std::chrono::milliseconds wait_max = kAuditLockMax);
 
 // The first line of a segment, which must be sound and open it; and what it says of the log.
 struct AuditOpening {
@@ -58,8 +64,10 @@ struct AuditEnd {
 };
 AuditEnd find_audit_end(const std::string& folder);
 
-// The log's last line. Throws Error(not_found) if there is no log.
-AuditHead read_audit_head(const std::string& folder);
+// The log's last line, read while nobody appends, so that it is one that stays. Throws
+// Error(not_found) if there is no log.
+AuditHead read_audit_head(const std::string& folder,
+                          std::chrono::milliseconds lock_wait_max = kAuditLockMax);
 
 // Lines from the front. A line that is longer than any can be comes cut.
 class AuditLineReader {

@@ -73,8 +73,10 @@ AuditProof export_audit_lines(const std::string& folder, std::optional<UtcTime> 
                               const AuditSink& sink);
 std::string write_audit_proof(const AuditProof& proof);  // one line, with its line break
 AuditProof read_audit_proof(std::string_view text);      // throws Error(corrupt)
-// What is wrong with an exported file, by its proof; nothing: it is what was exported.
-std::vector<AuditProblem> verify_audit_export(const std::string& path, const AuditProof& proof);
+// What is wrong with an exported file, by its proof; nothing: it is what was exported. `more`:
+// heads of lines in it that are known otherwise.
+std::vector<AuditProblem> verify_audit_export(const std::string& path, const AuditProof& proof,
+                                              const std::vector<AuditAnchor>& more = {});
 
 // Oldest first, with a line of headings.
 void export_audit_csv(const std::string& folder, const AuditFilter& filter, const AuditSink& sink);

@@ -136,6 +136,11 @@ TEST_F(AuditQuery, AnExportIsTheLogAndItsProofHolds) {
   std::string file = temp_.path() + "/export.jsonl";
   write_file_atomic(file, part);
   EXPECT_TRUE(verify_audit_export(file, proof).empty());
+  // A head that is known otherwise counts beside the proof's own anchors.
+  AuditAnchor known{{proof.log, proof.last_seq, proof.last_hash}, {}, "--head"};
+  EXPECT_TRUE(verify_audit_export(file, proof, {known}).empty());
+  known.head.hash[0] = known.head.hash[0] == '0' ? '1' : '0';
+  EXPECT_EQ(verify_audit_export(file, proof, {known}).at(0).fault, AuditFault::anchor);
   for (size_t at = 0; at < part.size(); at += 13) {
     std::string flipped = part;
     flipped[at] ^= 1;

@@ -60,6 +60,7 @@ struct AuditHead {
   uint64_t seq = 0;
   std::string hash;
   UtcTime time{};
+  bool operator==(const AuditHead&) const = default;
 };
 
 // Of an action that only the trail itself writes.

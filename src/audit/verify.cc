@@ -184,8 +184,16 @@ class Verification {
     for (const std::string& damaged : anchors_.damaged)
       checker_.report({"", 0, AuditFault::anchor, "the anchor " + damaged});
     std::vector<std::string>& others = verdict_.other_logs;
-    for (const AuditAnchor& anchor : anchors_.anchors)
-      if (anchor.head.log != verdict_.log) others.push_back(anchor.head.log);
+    for (const AuditAnchor& anchor : anchors_.anchors) {
+      if (anchor.head.log == verdict_.log) continue;
+      if (anchor.of_this_log && !verdict_.log.empty())
+        checker_.report({"", 0, AuditFault::anchor,
+                         fmt::format("{} is of log {}, and here is log {}: that one is another "
+                                     "host's, or this one was put in its place",
+                                     anchor.where, anchor.head.log, verdict_.log)});
+      else
+        others.push_back(anchor.head.log);
+    }
     std::sort(others.begin(), others.end());
     others.erase(std::unique(others.begin(), others.end()), others.end());
     if (!verdict_.log.empty() && !has_anchors_ && !others.empty())

@@ -167,6 +167,26 @@ TEST_F(AuditVerify, ALogInThePlaceOfAnother) {
   EXPECT_THAT(verdict.other_logs, testing::ElementsAre(head.log));
 }
 
+TEST_F(AuditVerify, AHeadThatIsSaidToBeOfThisLogIs) {
+  AuditHead head = append(3);
+  AuditAnchors anchors = anchored(head);
+  anchors.anchors[0].of_this_log = true;
+  EXPECT_EQ(problems(anchors), "");
+  std::filesystem::remove_all(folder_);
+  AuditHead other = append(5);
+  anchors.anchors.push_back({other, clock_.now(), "test"});  // whoever put it there anchored it
+  EXPECT_THAT(problems(anchors),
+              HasSubstr("test is of log " + head.log + ", and here is log " + other.log));
+  EXPECT_EQ(verify(anchors).problem_count, 1u);
+}
+
+TEST_F(AuditVerify, TheHeadIsReadWhileNobodyAppends) {
+  AuditHead head = append(3);
+  EXPECT_EQ(read_audit_head(folder_), head);
+  std::unique_ptr<FileLock> held = lock_audit_folder(folder_);
+  EXPECT_ERROR(busy, read_audit_head(folder_, std::chrono::milliseconds(20)));
+}
+
 TEST_F(AuditVerify, SegmentsThatAreMissingEmptyOrMixedUp) {
   AuditWriterOptions small;
   small.segment_bytes_max = 2500;

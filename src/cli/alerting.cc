@@ -104,8 +104,9 @@ CommandAlerts::Open* CommandAlerts::open() noexcept {
     made->sinks = make_alert_sinks(settings, *made->transport, run_.clock);
     if (made->sinks.sinks.empty()) return nullptr;
     made->source = alert_source(config_);
-    made->alerts = std::make_unique<Alerts>(alert_outbox(config_, settings), made->sinks.pointers(),
-                                            run_.clock, run_.log);
+    OutboxSettings outbox = alert_outbox(config_, settings);
+    outbox.audit_head = audit_head_teller(config_, run_);
+    made->alerts = std::make_unique<Alerts>(outbox, made->sinks.pointers(), run_.clock, run_.log);
     open_ = std::move(made);
   } catch (const Error& error) {
     run_.log.warning(fmt::format("nobody is alerted: {}", error.in_one_line()));

@@ -5,8 +5,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
+#include "alert/outbox.h"
 #include "audit/identity.h"
+#include "audit/log_folder.h"
 
 namespace holdfast {
 namespace {
@@ -67,6 +70,24 @@ AuditAnchors anchors_everywhere(const std::vector<OpenStore>& stores, const Run&
     }
   }
   return all;
+}
+
+std::function<std::optional<AuditHead>()> audit_head_teller(const Config& config, const Run& run) {
+  return [&config, &run, is_warned = false]() mutable -> std::optional<AuditHead> {
+    std::string problem;
+    try {
+      if (audit_is_on(config)) return read_audit_head(audit_folder(config), kAuditHeadMax);
+      return std::nullopt;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::not_found) return std::nullopt;
+      problem = error.in_one_line();
+    } catch (const std::exception& error) {
+      problem = error.what();
+    }
+    if (!std::exchange(is_warned, true))
+      run.log.warning("alerts do not say where the audit trail stands: " + problem);
+    return std::nullopt;
+  };
 }
 
 std::vector<AnchorOutcome> anchor_everywhere(const std::vector<OpenStore>& stores,

@@ -2,6 +2,7 @@
 // it is cli/operation.h; what looks into it is `holdfast audit`.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,12 @@ AuditRetentionPolicy audit_retention(const Config& config);
 // The anchors that the stores have, each head once. A store that cannot be asked is a warning, as
 // is one for every anchor that is damaged.
 AuditAnchors anchors_everywhere(const std::vector<OpenStore>& stores, const Run& run);
+
+// What tells where the trail stands (its head), for those who say it elsewhere: alerts. It tells
+// nothing where nothing is recorded or there is no trail yet, throws nothing, and waits
+// kAuditHeadMax at most; one that cannot be read is a warning, said once. `config` and `run`
+// outlive it.
+std::function<std::optional<AuditHead>()> audit_head_teller(const Config& config, const Run& run);
 
 // Puts the head into every store, until the trail may go where the store locks objects.
 struct AnchorOutcome {

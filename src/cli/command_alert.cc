@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "base/text.h"
+#include "cli/audit_trail.h"
 #include "cli/command.h"
 #include "cli/documents_audit.h"
 
@@ -35,8 +36,9 @@ ConfiguredSinks configured_sinks(CommandContext& context) {
 int test_alerts(CommandContext& context) {
   ConfiguredSinks made = configured_sinks(context);
   OperationPart& part = context.operation.begin("alert.test", alert_source(context.config));
-  std::vector<SinkProblem> results = test_alert_sinks(
-      made.sinks.pointers(), alert_source(context.config), context.run.clock, kTestEachMax);
+  std::vector<SinkProblem> results =
+      test_alert_sinks(made.sinks.pointers(), alert_source(context.config), context.run.clock,
+                       kTestEachMax, audit_head_teller(context.config, context.run)());
   bool all_good = true;
   for (const SinkProblem& result : results) {
     bool good = result.problem.empty();

@@ -86,12 +86,37 @@ void show_problems(Output& output, const std::vector<AuditProblem>& problems, ui
     output.line(fmt::format("  and {} more", count - kAuditProblemsShown));
 }
 
+// Those that were given by hand: what an alert said, or was written down.
+std::vector<AuditAnchor> heads_by_hand(const Config& config) {
+  std::vector<AuditAnchor> heads;
+  for (const std::string& line : config.list("audit_head")) {
+    AuditHead head = with_context("--head", [&] { return parse_audit_head_line(line); });
+    heads.push_back({head, head.time, "--head", /*of_this_log=*/true});
+  }
+  return heads;
+}
+
+// An export may be of lines among which a head's is not, and then says nothing of it.
+void require_in_export(const std::vector<AuditAnchor>& heads, const AuditProof& proof) {
+  for (const AuditAnchor& anchor : heads)
+    if (anchor.head.log != proof.log || anchor.head.seq < proof.first_seq ||
+        anchor.head.seq > proof.last_seq)
+      throw Error(
+          ErrorCode::invalid,
+          fmt::format("--head: line {} of log {} is not in this export, which is lines {} "
+                      "to {} of log {}",
+                      anchor.head.seq, anchor.head.log, proof.first_seq, proof.last_seq, proof.log),
+          "compare it with the trail itself: holdfast audit verify --head LINE");
+}
+
 int verify_exported(CommandContext& context, const std::string& file) {
   std::string proof_file = file + kProofSuffix;
   AuditProof proof = with_context(printable(proof_file), [&] {
     return read_audit_proof(read_file(proof_file, kProofBytesMax));
   });
-  std::vector<AuditProblem> problems = verify_audit_export(file, proof);
+  std::vector<AuditAnchor> heads = heads_by_hand(context.config);
+  require_in_export(heads, proof);
+  std::vector<AuditProblem> problems = verify_audit_export(file, proof, heads);
   context.output.document(audit_export_verdict_document(file, proof, problems));
   context.output.verdict(problems.empty(),
                          problems.empty()
@@ -106,11 +131,9 @@ int verify_trail(CommandContext& context) {
   if (context.arguments.size() > 1) return verify_exported(context, context.arguments[1]);
   const Config& config = context.config;
   std::string folder = audit_folder(config);
+  std::vector<AuditAnchor> heads = heads_by_hand(config);  // before the stores are waited for
   AuditAnchors anchors = anchors_everywhere(open_stores(config, context.run), context.run);
-  for (const std::string& line : config.list("audit_head")) {
-    AuditHead head = with_context("--head", [&] { return parse_audit_head_line(line); });
-    anchors.anchors.push_back({head, head.time, "--head"});
-  }
+  anchors.anchors.insert(anchors.anchors.end(), heads.begin(), heads.end());
   AuditVerdict verdict = verify_audit_log(folder, anchors, context.run.stop);
   Output& output = context.output;
   output.document(audit_verdict_document(folder, verdict));

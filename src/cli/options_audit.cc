@@ -98,7 +98,9 @@ std::vector<Option> look_options() {
       {"audit_before", "--before", "", "", text, "PLACE", "", kAudit, kAuditGroup,
        "go on with older events, where the last page says"},
       {"audit_head", "--head", "", "", list, "LINE", "", kAudit, kAuditGroup,
-       "verify: also compare with a head line that was written down; may be repeated"},
+       "verify: also compare with a head that an alert brought or that was written down, as a "
+       "whole "
+       "line; may be repeated"},
       {"audit_format",
        "--format",
        "",

@@ -159,6 +159,68 @@ class Stores(Alerts):
         self.assertEqual(4, len(self.fake.pings), "only backups are what a dead-man service waits for")
 
 
+class AuditHead(Alerts):
+    """Every message says where the audit trail stood when it was made."""
+
+    def trail(self) -> list[dict]:
+        segment, = (self.folder / "audit").glob("audit-*.jsonl")
+        return [json.loads(line) for line in segment.read_text().splitlines()]
+
+    def fail_in_nas(self, **env):
+        self.nas.write_text("a file where the folder should be")
+        return self.backup(expect=3, **env)
+
+    def test_it_is_a_line_of_the_trail_in_every_sink(self):
+        self.backup("--store", "local", "--no-alert")  # begins the trail
+        self.fail_in_nas()
+        trail = self.trail()
+        heads = {}
+        for _, body in self.fake.hooks:
+            message = json.loads(body)
+            head = heads[message["type"]] = message["audit_head"]
+            line = trail[head["seq"] - 1]
+            self.assertEqual((trail[0]["detail"]["log"], line["hash"], line["time"]),
+                             (head["log"], head["hash"], head["time"]))
+            self.assertLessEqual(head["time"], message["at"])
+        self.assertEqual({"started", "opened", "failed"}, set(heads))
+        self.assertEqual(len(trail), heads["failed"]["seq"], "the end of a run knows all that was recorded of it")
+        said = heads["opened"]["line"]
+        self.assertIn(f"**Audit trail:** `{said}`", self.fake.issues[0]["body"])
+        self.assertIn(f"Audit trail: `{said}`", json.dumps(self.fake.slack[0]))
+        self.assertEqual([f"Audit trail: {heads[kind]['line']}" for kind in ("started", "failed")],
+                         [body.splitlines()[-1] for _, body in self.fake.pings])
+
+    def test_what_is_delivered_late_says_what_was_true_when_it_was_made(self):
+        self.fake.fail("500", "webhook", ALWAYS)
+        self.fail_in_nas()
+        made = json.loads((self.state / "incidents.json").read_text())
+        waiting, = (sink["pending"] for sink in made["sinks"] if sink["name"] == "webhook")
+        line = next(message["audit_head"] for message in waiting if message["type"] == "opened")
+        self.fake.heal()
+        self.later(2)
+        self.run_it("verify", "latest", "--store", "local")
+        self.assertIn(line, [json.loads(body)["audit_head"]["line"] for _, body in self.fake.hooks
+                             if json.loads(body)["type"] == "opened"])
+
+    def test_a_trail_that_cannot_be_read_stops_no_alert(self):
+        self.backup("--store", "local")
+        segment, = (self.folder / "audit").glob("audit-*.jsonl")
+        segment.write_bytes(segment.read_bytes()[:-5] + b"00\"}\n")  # nothing can be appended to that either
+        self.fake.hooks.clear()
+        failed = self.fail_in_nas()
+        self.assertEqual(1, failed.err.count("alerts do not say where the audit trail stands"), failed.err)
+        self.assertEqual(["started", "opened", "failed"], [json.loads(body)["type"] for _, body in self.fake.hooks])
+        self.assertEqual([None] * 3, [json.loads(body)["audit_head"] for _, body in self.fake.hooks])
+        self.assertNotIn("Audit trail", self.fake.issues[0]["body"])
+
+    def test_without_a_trail_nothing_is_said_of_one(self):
+        self.backup("--store", "local")
+        self.fake.hooks.clear()
+        failed = self.fail_in_nas(HOLDFAST_AUDIT="off")
+        self.assertNotIn("audit", failed.err)
+        self.assertEqual([None] * 3, [json.loads(body)["audit_head"] for _, body in self.fake.hooks])
+
+
 class Sinks(Alerts):
     def test_sinks_that_are_down_change_nothing_and_get_it_the_next_time(self):
         for service in ("github", "slack", "webhook", "ping"):
@@ -192,6 +254,7 @@ class Sinks(Alerts):
         tested = self.run_it("alert", "test", "--json").json()
         self.assertEqual(["github", "ping", "slack", "webhook"], sorted(sink["name"] for sink in tested["sinks"]))
         self.assertTrue(tested["ok"])
+        self.assertIn("holdfast audit log ", json.loads(self.fake.hooks[0][1])["audit_head"]["line"])
         self.assertEqual([], self.titles("open"))
         self.assertEqual([], self.open_incidents())
         self.fake.fail("403", "slack")

@@ -11,12 +11,14 @@ import signal
 import sys
 import threading
 import unittest
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import harness  # noqa: E402
 from engine import EngineServer, ManagedSource, now_on  # noqa: E402
+from fake_alerts import FakeAlertServices  # noqa: E402
 from history import age_backup  # noqa: E402
 
 
@@ -287,6 +289,65 @@ class Tampering(Trail):
             shutil.rmtree(store / "audit")
         self.run_it("audit", "verify")
         self.run_it("audit", "verify", "--head", anchored["line"], expect=4)
+
+    def alerted_head(self) -> tuple[Path, dict]:
+        """A backup fails, and a webhook is told; the configuration, and the head of the trail as the message says it."""
+        toml = self.folder / "alerting.toml"
+        try:
+            services = FakeAlertServices()
+        except harness.Unavailable as error:
+            self.skipTest(str(error))
+        with closing(services) as fake:
+            toml.write_text(self.toml.read_text() + f"[alert]\nwebhook_url = '{fake.env()['WEBHOOK_URL']}'\n"
+                                                    f"dir = '{self.folder / 'alerts'}'\n")
+            url = f"postgresql://nobody@127.0.0.1:{harness.free_port()}/care"
+            self.run_it("backup", "--type", "dump", expect=1, HOLDFAST_CONFIG=toml, DATABASE_URL=url)
+            messages = [json.loads(body) for _, body in fake.hooks]
+        return toml, next(message["audit_head"] for message in messages if message["type"] == "opened")
+
+    def test_a_cut_tail_and_a_rewritten_line_are_found_by_what_an_alert_said(self):
+        toml, head = self.alerted_head()
+        self.run_it("verify", "latest")  # the trail goes on
+        content = self.segment().read_bytes()
+        lines = content.splitlines(keepends=True)
+        self.assertGreater(len(lines), head["seq"])
+        self.assertEqual(json.loads(lines[head["seq"] - 1])["hash"], head["hash"])
+        sound = self.run_it("audit", "verify", "--head", head["line"], "--json").json()
+        self.assertEqual((1, head["seq"]), (sound["anchors_compared"], sound["anchored_seq"]))
+
+        self.segment().write_bytes(b"".join(lines[:head["seq"]]))  # behind it: no head can know
+        self.run_it("audit", "verify", "--head", head["line"])
+        self.segment().write_bytes(b"".join(lines[:head["seq"] - 1]))
+        self.run_it("audit", "verify")  # the chain alone knows nothing of it
+        found = self.run_it("audit", "verify", "--head", head["line"], "--json", expect=4).json()
+        self.assertEqual(["cut"], [problem["fault"] for problem in found["problems"]])
+        self.assertIn("a line was cut off", found["problems"][0]["what"])
+        self.run_it("unhold", self.made)  # other lines in their place
+        found = self.run_it("audit", "verify", "--head", head["line"], "--json", expect=4).json()
+        self.assertEqual(["anchor"], [problem["fault"] for problem in found["problems"]])
+
+    def test_a_head_that_is_none_is_refused_and_one_of_another_log_is_damage(self):
+        line = self.run_it("audit", "anchor", "--json").json()["line"]
+        for wrong in (line[:-1], line.replace(" line ", ":"), line.replace("line 5", "line 05"), "sha256"):
+            refused = self.run_it("audit", "verify", "--head", line, "--head", wrong, expect=2)
+            self.assertIn("is not the head of an audit log", refused.err)
+            self.assertIn("give the whole line", refused.err)
+        out = self.folder / "audit.jsonl"
+        self.run_it("audit", "export", "--out", out)
+        self.run_it("audit", "verify", out, "--head", line)
+        forged = line[:-1] + ("0" if line[-1] != "0" else "1")
+        self.run_it("audit", "verify", out, "--head", forged, expect=4)
+        self.run_it("audit", "verify", "--head", forged, expect=4)
+        beyond = line.replace("line 5", "line 999")
+        self.assertIn("is not in this export", self.run_it("audit", "verify", out, "--head", beyond, expect=2).err)
+
+        # Whoever put another log in its place, and anchored that one, is found by the head that was said before.
+        shutil.rmtree(self.audit)
+        self.backup()
+        self.run_it("audit", "anchor")
+        self.run_it("audit", "verify")
+        found = self.run_it("audit", "verify", "--head", line, "--json", expect=4).json()
+        self.assertIn("put in its place", found["problems"][0]["what"])
 
     def test_a_trail_that_was_written_anew_is_found(self):
         self.run_it("audit", "anchor")
