@@ -70,10 +70,6 @@ void WalLagWatch::note_position(double at, const StorageHealth& health) {
   for (; !marks_.empty() && marks_.front().flushed <= health.received; marks_.pop_front())
     arrived_ = true;
   if (!health.source_answers) return;
-  if (health.source <= health.received) {
-    arrived_ = arrived_ || health.received.value != 0;
-    return;
-  }
   bool news = marks_.empty() || health.source > marks_.back().flushed;
   if (news && marks_.size() < kMarksMax) marks_.push_back({at, health.source});
 }

@@ -62,12 +62,15 @@ class WalLagWatch {
   // `at`: Clock::monotonic_seconds(). Looks come in the order of time.
   WalLag look(double at, const StorageHealth& health);
 
+  // Looks that are remembered: five hours and a half of them; of more, the oldest stay.
+  static constexpr size_t kMarksMax = 4096;
+  size_t marks() const { return marks_.size(); }
+
  private:
   struct Mark {
     double at;
     Lsn flushed;  // the source had written so much by then
   };
-  static constexpr size_t kMarksMax = 4096;  // five hours and a half of looks; the oldest stay
 
   void forget_times();
   void note_losses(const StorageHealth& health);

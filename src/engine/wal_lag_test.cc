@@ -260,6 +260,7 @@ TEST_F(WalLagTest, ALagOfDaysTakesNoMemoryWithoutEnd) {
   }
   EXPECT_EQ(last_.state, kBehind);
   EXPECT_EQ(last_.seconds, 5 * 19'999);
+  EXPECT_EQ(watch_->marks(), WalLagWatch::kMarksMax);
   receive_all();
   EXPECT_EQ(look().state, kWell);
 }
