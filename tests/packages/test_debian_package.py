@@ -178,7 +178,7 @@ class Package(unittest.TestCase):
                      "usr/share/bash-completion/completions/holdfast",
                      "usr/share/zsh/vendor-completions/_holdfast",
                      "usr/share/fish/vendor_completions.d/holdfast.fish",
-                     "usr/share/doc/holdfast/holdfast.spdx.json",
+                     "usr/share/holdfast/holdfast.spdx.json",
                      "usr/share/holdfast/grafana/holdfast.json",
                      "usr/share/holdfast/prometheus/holdfast.rules.yml"):
             self.assertTrue((machine.root / path).is_file(), path)
