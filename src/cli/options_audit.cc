@@ -99,8 +99,7 @@ std::vector<Option> look_options() {
        "go on with older events, where the last page says"},
       {"audit_head", "--head", "", "", list, "LINE", "", kAudit, kAuditGroup,
        "verify: also compare with a head that an alert brought or that was written down, as a "
-       "whole "
-       "line; may be repeated"},
+       "whole line; may be repeated"},
       {"audit_format",
        "--format",
        "",

@@ -1,6 +1,7 @@
 // [engine] of holdfast.toml: what `holdfast serve` is told. Its keys are named `engine.…` here and
 // stand without that in the table.
 #include "cli/option_groups.h"
+#include "engine/plain_storage.h"
 
 namespace holdfast {
 namespace {
@@ -40,9 +41,8 @@ std::vector<Option> place_options() {
 std::vector<Option> rule_options() {
   using enum OptionKind;
   constexpr int64_t kYearSeconds = 366 * 86400;
-  // Beyond it the slot is given up (PlainStorageSettings::held_bytes_max): a limit above that would
-  // never be heard of.
-  constexpr int64_t kHeldBytesMax = int64_t{16} << 30;
+  // Beyond it the slot is given up: a limit above that would never be heard of.
+  constexpr auto kHeldBytesMax = static_cast<int64_t>(kSlotHeldBytesMax);
   return {
       {"engine_history_retention",
        "",

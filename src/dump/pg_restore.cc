@@ -34,6 +34,7 @@ struct QueryFailure {
 bool starts_with(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
+
 // Whether the data and its structure are complete without this command.
 bool harmless(const QueryFailure& failure) {
   const std::string& message = failure.message;

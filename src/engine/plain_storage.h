@@ -31,13 +31,15 @@
 
 namespace holdfast {
 
+inline constexpr uint64_t kSlotHeldBytesMax = uint64_t{16} << 30;
+
 struct PlainStorageSettings {
   std::string folder;  // made if it is missing; one engine at a time
   Conninfo source;     // a login with REPLICATION, or a superuser
   ClientTools tools;   // of the source's major
   // How much WAL the source may be made to keep for us: beyond it the slot is given up, and what
   // was not received is lost to us (a gap) rather than the source's disk.
-  uint64_t held_bytes_max = uint64_t{16} << 30;
+  uint64_t held_bytes_max = kSlotHeldBytesMax;
   int copy_jobs = 0;  // threads of a copy; 0: by the number of cores
 };
 

@@ -16,6 +16,10 @@ void hold_since(std::optional<double>& since, bool holds, double at) {
 
 }  // namespace
 
+bool is_receiving(const StorageHealth& health) {
+  return health.source_answers && health.receiving && health.slot_active;
+}
+
 WalLag WalLagWatch::look(double at, const StorageHealth& health) {
   WalLag lag;
   // A slot without a position says nothing of how much is missing.
@@ -75,7 +79,7 @@ void WalLagWatch::note_position(double at, const StorageHealth& health) {
 }
 
 void WalLagWatch::note_receiver(double at, const StorageHealth& health) {
-  bool sound = health.source_answers && health.receiving && health.slot_active;
+  bool sound = is_receiving(health);
   bool runs = sound && was_sound_ && health.restarts == restarts_;
   hold_since(down_since_, !runs, at);
   was_sound_ = sound;

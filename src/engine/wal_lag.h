@@ -45,6 +45,9 @@ constexpr bool is_lag(WalLagState state) {
   return state == WalLagState::behind || state == WalLagState::silent || state == WalLagState::lost;
 }
 
+// The source answers, and somebody receives from it.
+bool is_receiving(const StorageHealth& health);
+
 // As of one look.
 struct WalLag {
   WalLagState state = WalLagState::undecided;

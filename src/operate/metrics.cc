@@ -5,7 +5,7 @@
 #include <map>
 #include <vector>
 
-#include "base/text.h"
+#include "base/prometheus.h"
 
 namespace holdfast {
 namespace {
@@ -56,20 +56,6 @@ constexpr MetricInfo kMetrics[] = {
     {"holdfast_rule_met", "3-2-1-1-0: 1 if it is met, 0 if not; no sample: not measured."},
 };
 
-std::string label_value(std::string_view text) {
-  if (!is_utf8(text)) return label_value(printable(text));
-  std::string escaped;
-  for (char c : text) {
-    if (c == '\\' || c == '"')
-      escaped.append({'\\', c});
-    else if (c == '\n')
-      escaped += "\\n";
-    else
-      escaped.push_back(c);
-  }
-  return escaped;
-}
-
 // The samples of each metric, under its name.
 class SampleTable {
  public:
@@ -77,7 +63,7 @@ class SampleTable {
     std::string line(metric);
     for (size_t i = 0; i < labels.size(); ++i)
       line += fmt::format("{}{}=\"{}\"", i == 0 ? "{" : ",", labels[i].first,
-                          label_value(labels[i].second));
+                          metric_label(labels[i].second));
     samples_[metric] += fmt::format("{}{} {}\n", line, labels.empty() ? "" : "}", value);
   }
   void add(std::string_view metric, const Labels& labels, uint64_t value) {
@@ -93,7 +79,7 @@ class SampleTable {
   std::string text() const {
     std::string all;
     for (const MetricInfo& metric : kMetrics) {
-      all += fmt::format("# HELP {} {}\n# TYPE {} gauge\n", metric.name, metric.help, metric.name);
+      all += metric_header(metric.name, "gauge", metric.help);
       if (auto found = samples_.find(metric.name); found != samples_.end()) all += found->second;
     }
     return all;

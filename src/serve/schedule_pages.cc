@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/prometheus.h"
 #include "base/text.h"
 
 namespace holdfast {
@@ -105,15 +106,11 @@ class MetricsJoiner {
   std::set<std::string> seen_;
 };
 
-void describe(std::string& out, const char* name, const char* type, const char* help) {
-  out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, help, name, type);
-}
-
 using JobValue = std::function<std::optional<double>(const JobView&)>;
 
 void add_per_job(std::string& out, const ScheduleView& view, const char* name, const char* type,
                  const char* help, const JobValue& value) {
-  describe(out, name, type, help);
+  out += metric_header(name, type, help);
   for (const JobView& job : view.jobs)
     if (std::optional<double> number = value(job))
       out += fmt::format("{}{{source=\"{}\",job=\"{}\"}} {:.15g}\n", name, metric_label(job.source),
@@ -127,9 +124,9 @@ std::optional<double> seconds_or_none(const std::optional<UtcTime>& time) {
 std::string own_metrics(const ScheduleView& view, const std::optional<UtcTime>& status_at,
                         UtcTime now) {
   std::string out;
-  describe(out, "holdfast_up", "gauge", "1: holdfast serve runs.");
+  out += metric_header("holdfast_up", "gauge", "1: holdfast serve runs.");
   out += "holdfast_up 1\n";
-  describe(out, "holdfast_build_info", "gauge", "The version of holdfast.");
+  out += metric_header("holdfast_build_info", "gauge", "The version of holdfast.");
   out += fmt::format("holdfast_build_info{{version=\"{}\"}} 1\n", metric_label(HOLDFAST_VERSION));
   add_per_job(out, view, "holdfast_schedule_last_start_timestamp_seconds", "gauge",
               "When the last run of the job began.",
@@ -149,12 +146,13 @@ std::string own_metrics(const ScheduleView& view, const std::optional<UtcTime>& 
               [](const JobView& job) { return std::optional(job.running ? 1.0 : 0.0); });
   add_per_job(out, view, "holdfast_schedule_missed_total", "counter", "Runs that were missed.",
               [](const JobView& job) { return std::optional(static_cast<double>(job.missed)); });
-  describe(out, "holdfast_schedule_state_stored", "gauge",
-           "0: the schedule's state cannot be stored; after a restart runs might be repeated.");
+  out += metric_header(
+      "holdfast_schedule_state_stored", "gauge",
+      "0: the schedule's state cannot be stored; after a restart runs might be repeated.");
   out += fmt::format("holdfast_schedule_state_stored {}\n", view.problem.empty() ? 1 : 0);
   if (!status_at) return out;
-  describe(out, "holdfast_status_age_seconds", "gauge",
-           "How old the metrics of backups and objectives are.");
+  out += metric_header("holdfast_status_age_seconds", "gauge",
+                       "How old the metrics of backups and objectives are.");
   out += fmt::format("holdfast_status_age_seconds {:.3f}\n",
                      std::chrono::duration<double>(now - *status_at).count());
   return out;
@@ -199,15 +197,6 @@ void StatusMetrics::set(std::vector<std::string> texts, UtcTime now) {
 StatusMetrics::Answer StatusMetrics::get() const {
   std::lock_guard lock(mutex_);
   return answer_;
-}
-
-std::string metric_label(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    if (c == '\\' || c == '"') out += '\\';
-    out += c == '\n' ? std::string("\\n") : std::string(1, c);
-  }
-  return out;
 }
 
 HealthAnswer schedule_health(const ScheduleView& view, const Clock& clock) {

@@ -12,7 +12,6 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -48,9 +47,6 @@ HealthAnswer schedule_health(const ScheduleView& view, const Clock& clock);
 
 std::string schedule_metrics(const ScheduleView& view, const StatusMetrics::Answer& status,
                              UtcTime now, const std::string& more = {});
-
-// A text as the value of a label, without the quotes around it.
-std::string metric_label(std::string_view text);
 
 // Texts in Prometheus's format as one: the samples of each metric stand together, and are described
 // once. Of samples that stand there twice the first counts. Lines that are none are left out.

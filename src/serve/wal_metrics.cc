@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "serve/schedule_pages.h"
+#include "base/prometheus.h"
 
 namespace holdfast {
 namespace {
@@ -29,21 +29,17 @@ constexpr WalMetric kWalMetrics[] = {
 std::string wal_metrics(const std::string& source, const std::string& database,
                         const StorageHealth& health, const WalLag& lag,
                         const WalLagLimits& limits) {
-  bool receiving = health.source_answers && health.receiving && health.slot_active;
   const std::string values[] = {
-      receiving ? "1" : "0",
-      fmt::format("{:.3f}", lag.seconds),
-      fmt::format("{}", limits.seconds),
-      fmt::format("{}", lag.bytes),
-      fmt::format("{}", limits.bytes),
-      fmt::format("{}", health.held_bytes),
+      is_receiving(health) ? "1" : "0",  fmt::format("{:.3f}", lag.seconds),
+      fmt::format("{}", limits.seconds), fmt::format("{}", lag.bytes),
+      fmt::format("{}", limits.bytes),   fmt::format("{}", health.held_bytes),
       fmt::format("{}", health.gaps),
   };
   static_assert(std::size(kWalMetrics) == std::size(values));
   std::string text;
   for (size_t i = 0; i < std::size(kWalMetrics); ++i) {
     const WalMetric& metric = kWalMetrics[i];
-    text += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", metric.name, metric.help, metric.type);
+    text += metric_header(metric.name, metric.type, metric.help);
     text += fmt::format("{}{{source=\"{}\",database=\"{}\"}} {}\n", metric.name,
                         metric_label(source), metric_label(database), values[i]);
   }
