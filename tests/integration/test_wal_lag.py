@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import unittest
 import urllib.request
 from pathlib import Path
@@ -15,47 +14,17 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import engine  # noqa: E402
 import harness  # noqa: E402
-from fake_http import FakeHandler, FakeHttpServer  # noqa: E402
-from harness_base import register_secret  # noqa: E402
+from fake_alerts import FakeAlertServices  # noqa: E402
 
 LAG_SECONDS = 20
 LAG_BYTES = 512 << 20
 ROW = "allergic to penicillin"
 
 
-class Webhook:
-    """Takes what it is sent."""
-
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.bodies: list[bytes] = []
-        self._server = FakeHttpServer(("127.0.0.1", 0), _Handler, self)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/{register_secret(os.urandom(12).hex())}"
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def messages(self) -> list[dict]:
-        with self.lock:
-            return [json.loads(body) for body in self.bodies]
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-
-
-class _Handler(FakeHandler):
-    def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        with self.server.fake.lock:
-            self.server.fake.bodies.append(body)
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-
 class WalLag(unittest.TestCase):
     def setUp(self):
-        self.hook = Webhook()
-        self.addCleanup(self.hook.close)
+        self.fake = FakeAlertServices(github=False)
+        self.addCleanup(self.fake.close)
         self.port = harness.free_port()
         try:
             self.engine = engine.EngineServer(start=False, computes=2, settings={
@@ -67,7 +36,7 @@ class WalLag(unittest.TestCase):
         self.source.psql(f"CREATE TABLE visits AS SELECT '{ROW}' AS note")
         home, text = self.engine.home, self.engine.config.read_text()
         self.engine.config.write_text(f'dir = "{home}/backups"\n{text}'
-                                      f'[alert]\ndir = "{home}/alerts"\nwebhook_url = "{self.hook.url}"\n'
+                                      f'[alert]\ndir = "{home}/alerts"\nwebhook_url = "{self.fake.env()["WEBHOOK_URL"]}"\n'
                                       f'[schedule]\nstatus = "0 0 1 1 *"\nlisten = "127.0.0.1:{self.port}"\n')
         self.engine.start()
         self.wait_for(lambda: self.metric("receiving") == 1, "somebody to receive")
@@ -95,18 +64,21 @@ class WalLag(unittest.TestCase):
     def write(self) -> None:
         self.source.psql(f"INSERT INTO visits SELECT '{ROW}' FROM generate_series(1, 1000)")
 
+    def messages(self) -> list[dict]:
+        return [json.loads(body) for _, body in self.fake.hooks]
+
     def types(self) -> list[str]:
-        return [message["type"] for message in self.hook.messages()]
+        return [message["type"] for message in self.messages()]
 
     def told(self, count: int) -> dict:
         """The message that is the last of so many."""
-        self.wait_for(lambda: len(self.hook.messages()) >= count, f"{count} messages")
-        return self.hook.messages()[count - 1]
+        self.wait_for(lambda: len(self.messages()) >= count, f"{count} messages")
+        return self.messages()[count - 1]
 
     def assert_told_and_over(self) -> None:
         self.assertEqual("recovered", self.told(2)["type"])
         self.assertEqual(["opened", "recovered"], self.types())
-        for body in self.hook.bodies:
+        for _, body in self.fake.hooks:
             harness.assert_no_secrets(body, "a webhook's message")
             self.assertNotIn(ROW.encode(), body)
         self.assertNotIn(ROW, self.engine.log_text())
@@ -118,9 +90,9 @@ class WalLag(unittest.TestCase):
 
         def told():
             self.write()
-            return self.hook.messages()
+            return self.messages()
         self.wait_for(told, "a message")
-        opened = self.hook.messages()[0]
+        opened = self.messages()[0]
         incident = opened["incident"]
         self.assertEqual(("opened", "wal_lag", "warning", "postgres", "violated"),
                          (opened["type"], *(incident[k] for k in ("kind", "severity", "source", "error"))))
