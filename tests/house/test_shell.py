@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("quickstart", "check", ".ci/run", "tools/install-dependencies", "tools/check-format",
-           "tools/fresh-debian", "tools/make-package",
+           "fuzz/run-libfuzzer", "tools/fresh-debian", "tools/make-package",
            "tools/prove-fresh-machine", "packaging/install-postgresql-client",
            "tests/support/install-linters", "tests/support/install-neon",
            "tests/support/install-s3rver", "tests/support/postgres-from-suite")
@@ -31,6 +31,7 @@ class ShellScripts(unittest.TestCase):
         for args in (("tools/install-dependencies", "--for", "nothing"),
                      ("tools/install-dependencies", "--for"), ("tools/install-dependencies", "x"),
                      ("tools/check-format", "x"), ("quickstart", "--nonsense"),
+                     ("fuzz/run-libfuzzer", "x"), ("fuzz/run-libfuzzer", "x", "0"),
                      ("tools/fresh-debian",), ("tools/make-package", "x"), ("tools/make-package", "--program"),
                      ("packaging/install-postgresql-client",),
                      ("packaging/install-postgresql-client", "17; x"),
