@@ -193,6 +193,7 @@ int command_serve(CommandContext& context) {
     daemon->engine = engine_settings(config);
     lag.emplace(config, context.run);
     lag_metrics = [&lag] { return lag->metrics(); };
+    daemon->metrics = lag_metrics;
     daemon->on_health = [&lag](const StorageHealth& health) { lag->look(health); };
     daemon->listen = config.text("engine_listen");
     if (audit_is_on(config)) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -11,6 +12,7 @@
 #include "base/text.h"
 #include "serve/api.h"
 #include "serve/api_keys.h"
+#include "serve/health_pages.h"
 #include "serve/http_listen.h"
 
 namespace holdfast {
@@ -35,18 +37,43 @@ StorageHealth health_of(const Engine& engine) {
   }
 }
 
-std::jthread watch_health(const Engine& engine,
-                          const std::function<void(const StorageHealth&)>& on_health) {
-  return std::jthread([&engine, &on_health](std::stop_token stop) {
-    std::mutex mutex;
-    std::condition_variable_any stopped;
-    std::unique_lock lock(mutex);
-    while (!stop.stop_requested()) {
-      on_health(health_of(engine));
-      stopped.wait_for(lock, stop, kHealthEvery, [] { return false; });
-    }
-  });
-}
+// Asks the engine from time to time, and tells who wants to know; of which somebody else may ask
+// whether it still does.
+class HealthWatch {
+ public:
+  HealthWatch(const Clock& clock, const std::function<void(const StorageHealth&)>& on_health)
+      : clock_(clock), on_health_(on_health), looked_(clock.monotonic_seconds()) {}
+
+  void start(const Engine& engine) {
+    thread_ = std::jthread([this, &engine](std::stop_token stop) {
+      std::mutex mutex;
+      std::condition_variable_any stopped;
+      std::unique_lock lock(mutex);
+      while (!stop.stop_requested()) {
+        StorageHealth health = health_of(engine);
+        if (on_health_) on_health_(health);
+        looked_ = clock_.monotonic_seconds();
+        stopped.wait_for(lock, stop, kHealthEvery, [] { return false; });
+      }
+    });
+  }
+  void stop() { thread_ = {}; }
+
+  HealthAnswer answer() const {
+    HealthAnswer answer;
+    double age = clock_.monotonic_seconds() - looked_;
+    answer.healthy = age <= std::chrono::duration<double>(kHealthOverdue).count();
+    answer.json = fmt::format("{{\"status\":\"{}\",\"version\":{}}}\n",
+                              answer.healthy ? "ok" : "overdue", json_quoted(HOLDFAST_VERSION));
+    return answer;
+  }
+
+ private:
+  const Clock& clock_;
+  const std::function<void(const StorageHealth&)>& on_health_;
+  std::atomic<double> looked_;
+  std::jthread thread_;
+};
 
 std::string url_of(const std::string& host, int port) {
   bool brackets = host.find(':') != host.npos;
@@ -77,17 +104,28 @@ void run_daemon(const DaemonSettings& settings, const Run& run,
   HttpServerSettings http = settings.http;
   http.address = address.host;
   http.port = address.port;
-  http.admit = [&api](WebRequest& request) { return api.admit(request); };
-  std::unique_ptr<HttpServer> server = HttpServer::start(
-      http, [&api](const WebRequest& request) { return api.handle(request); }, run.log);
+  HealthWatch watch(run.clock, settings.on_health);
+  HealthPages pages;
+  pages.health = [&watch] { return watch.answer(); };
+  pages.metrics = [&settings] {
+    return program_metrics() + (settings.metrics ? settings.metrics() : std::string());
+  };
+  // What needs no key is answered here, so that no body is taken from who has none.
+  http.admit = [&api, &pages](WebRequest& request) {
+    return request.path == kHealthPath ? health_page(request, pages) : api.admit(request);
+  };
+  auto handle = [&api, &pages](const WebRequest& request) {
+    std::optional<WebResponse> page = health_page(request, pages);
+    return page ? *std::move(page) : api.handle(request);
+  };
+  std::unique_ptr<HttpServer> server = HttpServer::start(http, handle, run.log);
   std::string url = url_of(address.host, server->port());
   run.log.info("serving " + url);
   ready(url);
-  std::jthread watcher;
-  if (settings.on_health) watcher = watch_health(*engine, settings.on_health);
+  watch.start(*engine);
   wait_for(run.stop);
   run.log.info("stopping");
-  watcher = {};    // before what it looks at
+  watch.stop();    // before what it looks at
   server.reset();  // before what its handlers use
 }
 

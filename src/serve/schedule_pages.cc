@@ -12,8 +12,6 @@
 namespace holdfast {
 namespace {
 
-constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
-
 double epoch_seconds(UtcTime time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
 }
@@ -123,11 +121,7 @@ std::optional<double> seconds_or_none(const std::optional<UtcTime>& time) {
 
 std::string own_metrics(const ScheduleView& view, const std::optional<UtcTime>& status_at,
                         UtcTime now) {
-  std::string out;
-  out += metric_header("holdfast_up", "gauge", "1: holdfast serve runs.");
-  out += "holdfast_up 1\n";
-  out += metric_header("holdfast_build_info", "gauge", "The version of holdfast.");
-  out += fmt::format("holdfast_build_info{{version=\"{}\"}} 1\n", metric_label(HOLDFAST_VERSION));
+  std::string out = program_metrics();
   add_per_job(out, view, "holdfast_schedule_last_start_timestamp_seconds", "gauge",
               "When the last run of the job began.",
               [](const JobView& job) { return seconds_or_none(job.last_start); });
@@ -156,35 +150,6 @@ std::string own_metrics(const ScheduleView& view, const std::optional<UtcTime>& 
   out += fmt::format("holdfast_status_age_seconds {:.3f}\n",
                      std::chrono::duration<double>(now - *status_at).count());
   return out;
-}
-
-WebResponse answer_page(const WebRequest& request, const Scheduler& scheduler,
-                        const StatusMetrics& status, const Clock& clock,
-                        const std::function<std::string()>& more) {
-  WebResponse response;
-  bool health = request.path == "/healthz";
-  if (!health && request.path != "/metrics") {
-    response.status = 404;
-    response.body = "{\"message\":\"there is /healthz and /metrics\"}\n";
-    return response;
-  }
-  response.route = request.path;
-  if (request.method != "GET" && request.method != "HEAD") {
-    response.status = 405;
-    response.headers = {{"Allow", "GET, HEAD"}};
-    response.body = "{\"message\":\"it can be read only\"}\n";
-    return response;
-  }
-  if (health) {
-    HealthAnswer answer = schedule_health(scheduler.view(), clock);
-    response.status = answer.healthy ? 200 : 503;
-    response.body = answer.json;
-  } else {
-    response.content_type = kMetricsType;
-    response.body = schedule_metrics(scheduler.view(), status.get(), clock.now(),
-                                     more ? more() : std::string());
-  }
-  return response;
 }
 
 }  // namespace
@@ -230,8 +195,18 @@ std::string join_metrics(const std::vector<std::string>& texts) {
 
 WebHandler schedule_pages(const Scheduler& scheduler, const StatusMetrics& status,
                           const Clock& clock, std::function<std::string()> more) {
-  return [&scheduler, &status, &clock, more = std::move(more)](const WebRequest& request) {
-    return answer_page(request, scheduler, status, clock, more);
+  HealthPages pages;
+  pages.health = [&scheduler, &clock] { return schedule_health(scheduler.view(), clock); };
+  pages.metrics = [&scheduler, &status, &clock, more = std::move(more)] {
+    return schedule_metrics(scheduler.view(), status.get(), clock.now(),
+                            more ? more() : std::string());
+  };
+  return [pages = std::move(pages)](const WebRequest& request) {
+    if (std::optional<WebResponse> page = health_page(request, pages)) return *std::move(page);
+    WebResponse response;
+    response.status = 404;
+    response.body = "{\"message\":\"there is /healthz and /metrics\"}\n";
+    return response;
   };
 }
 

@@ -1,6 +1,6 @@
-// What `holdfast serve` shows of its schedule over HTTP: /healthz, for whoever restarts programs
-// that hang, and /metrics, in Prometheus's text format. For everybody who can reach the address, so
-// by default only this machine; there are no secrets and no data of anybody in them.
+// What `holdfast serve` shows of its schedule over HTTP, on the pages of serve/health_pages.h. For
+// everybody who can reach the address, so by default only this machine; there are no secrets and no
+// data of anybody in them.
 //
 // The metrics of backups and objectives are those of `holdfast status --prometheus`, asked for from
 // time to time (status may take long, a scrape must not) and joined with the schedule's own and,
@@ -15,7 +15,7 @@
 #include <vector>
 
 #include "base/clock.h"
-#include "serve/http_server.h"
+#include "serve/health_pages.h"
 #include "serve/scheduler.h"
 
 namespace holdfast {
@@ -39,10 +39,6 @@ class StatusMetrics {
   Answer answer_;
 };
 
-struct HealthAnswer {
-  bool healthy = false;
-  std::string json;
-};
 HealthAnswer schedule_health(const ScheduleView& view, const Clock& clock);
 
 std::string schedule_metrics(const ScheduleView& view, const StatusMetrics::Answer& status,
@@ -52,7 +48,7 @@ std::string schedule_metrics(const ScheduleView& view, const StatusMetrics::Answ
 // once. Of samples that stand there twice the first counts. Lines that are none are left out.
 std::string join_metrics(const std::vector<std::string>& texts);
 
-// GET and HEAD of the two; 404 and 405 else. `more`: metrics that others have, as they are now.
+// The two pages; 404 for others. `more`: metrics that others have, as they are now.
 WebHandler schedule_pages(const Scheduler& scheduler, const StatusMetrics& status,
                           const Clock& clock, std::function<std::string()> more = {});
 

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import unittest
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -19,6 +20,26 @@ from fake_alerts import FakeAlertServices  # noqa: E402
 LAG_SECONDS = 20
 LAG_BYTES = 512 << 20
 ROW = "allergic to penicillin"
+
+
+def fetch(url: str, key: str | None = None, method: str = "GET") -> tuple[int, str]:
+    """Status and text of a page."""
+    request = urllib.request.Request(url, method=method, headers={"Authorization": f"Bearer {key}"} if key else {})
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            status, text = answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            status, text = error.code, error.read().decode()
+    harness.assert_no_secrets(text, url)
+    return status, text
+
+
+def wal_metric(text: str, name: str) -> float | None:
+    for line in text.splitlines():
+        if line.startswith(f'holdfast_wal_{name}{{source="default",database="postgres"}} '):
+            return float(line.rsplit(" ", 1)[1])
+    return None
 
 
 class WalLag(unittest.TestCase):
@@ -45,13 +66,7 @@ class WalLag(unittest.TestCase):
         return self.engine.wait_for(condition, 180, what)
 
     def metric(self, name: str) -> float | None:
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=30) as answer:
-            text = answer.read().decode()
-        harness.assert_no_secrets(text, "/metrics")
-        for line in text.splitlines():
-            if line.startswith(f'holdfast_wal_{name}{{source="default",database="postgres"}} '):
-                return float(line.rsplit(" ", 1)[1])
-        return None
+        return wal_metric(fetch(f"http://127.0.0.1:{self.port}/metrics")[1], name)
 
     def receiver(self) -> int:
         """The process that receives."""
@@ -158,6 +173,27 @@ class WalLag(unittest.TestCase):
         self.assert_told_and_over()
         self.assertEqual(2, len(self.engine.history()["windows"]))
         self.assertEqual(1, self.metric("gaps_total"))
+
+    def test_the_engine_has_pages_of_its_own(self):
+        """Also where there is no schedule."""
+        config = self.engine.config.read_text()
+        self.engine.stop()
+        self.engine.config.write_text(config[:config.index("[schedule]")])
+        self.engine.start()
+        root, key = f"http://127.0.0.1:{self.engine.port}", self.engine.key
+        health = root + "/healthz"
+        self.assertEqual((200, "ok"), (fetch(health)[0], json.loads(fetch(health)[1])["status"]))
+        self.assertEqual((200, ""), fetch(health, method="HEAD"))
+        self.assertEqual(405, fetch(health, method="DELETE")[0])
+
+        self.assertEqual([401, 401], [fetch(root + "/metrics", wrong)[0] for wrong in (None, key + "x")])
+        self.wait_for(lambda: wal_metric(fetch(root + "/metrics", key)[1], "receiving") == 1, "somebody to receive")
+        status, text = fetch(root + "/metrics", key)
+        self.assertEqual(200, status)
+        self.assertIn("\nholdfast_up 1\n", text)
+        self.assertEqual(LAG_SECONDS, wal_metric(text, "lag_target_seconds"))
+        self.assertEqual(405, fetch(root + "/metrics", key, "POST")[0])
+        self.assertEqual(404, fetch(root + "/metrics/x", key)[0])
 
 
 if __name__ == "__main__":
