@@ -300,7 +300,7 @@ TEST(EngineCrash, ASourceThatDoesNotStartOnNewDataGetsItsOldBack) {
   world.clock.advance(seconds(200));
   auto engine = open_fake_engine(world, fake_settings(world));
   std::string main = main_of(*engine);
-  world.fail_on = {"adopted"};
+  world.fail_on({"adopted"});
   engine->restore_branch(main, restore_request(main));
   run_out(world, *engine);
   EXPECT_EQ(engine->operations(1, "")[0].status, "failed");
@@ -316,9 +316,9 @@ TEST(EngineCrash, AnOperationThatTakesTheEngineDownAgainAndAgainIsGivenUp) {
     neon::BranchCreateRequest request;
     request.name = "b1";
     request.endpoints.emplace_back();
-    world.fail_on = {"bring"};
+    world.fail_on({"bring"});
     endpoint = engine->create_branch(request).endpoints[0].id;
-    world.fail_on = {};
+    world.fail_on({});
     engine->start_endpoint(endpoint);
     run_out(world, *engine);
     engine->suspend_endpoint(endpoint);

@@ -117,11 +117,11 @@ TEST_F(EngineTest, DeletingTakesEverythingAndCanBeRepeated) {
 TEST_F(EngineTest, AParentWaitsForWhatIsLeftOfItsChildren) {
   std::string parent = create("parent").branch->id;
   std::string child = create("child", true, parent).branch->id;
-  world.fail_on.insert("remove line");
+  world.fail_on({"remove line"});
   EXPECT_TRUE(engine->delete_branch(child));
   settle();
   EXPECT_ERROR(busy, engine->delete_branch(parent));
-  world.fail_on.clear();
+  world.fail_on({});
   world.clock.advance(std::chrono::hours(1));
   engine->tick();
   settle();
@@ -314,12 +314,12 @@ TEST_F(EngineTest, AReadOnlyComputeIsBroughtAnewAtEachStart) {
 }
 
 TEST_F(EngineTest, AComputeThatDoesNotStartIsSaidToBeSo) {
-  world.fail_on = {"bring"};
+  world.fail_on({"bring"});
   neon::Changed made = create("b1");
   EXPECT_EQ(made.operations[1].status, "failed");
   EXPECT_THAT(made.operations[1].error.value(), HasSubstr("(bring) failed"));
   EXPECT_EQ(made.endpoints[0].current_state, "idle");
-  world.fail_on = {};
+  world.fail_on({});
   engine->start_endpoint(made.endpoints[0].id);
   settle();
   EXPECT_EQ(engine->endpoint(made.endpoints[0].id).current_state, "active");

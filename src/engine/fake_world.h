@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -63,9 +64,10 @@ struct FakeWorld {
   std::map<std::string, std::string> source_roles = {{"app", "source-password"}};
   std::vector<SourceDatabase> source_databases = {{16384, "app", "app"}};
 
-  int steps = 0, crash_at = 0, fail_at = 0;
-  std::set<std::string> fail_on;  // kinds of steps that fail
-  bool crashed = false;
+  // Counted and compared by the engine's threads, read and set by the test's.
+  std::atomic<int> steps{0}, crash_at{0}, fail_at{0};
+  std::set<std::string> failing_kinds;  // by fail_on()
+  std::atomic<bool> crashed{false};
 
   FakeWorld() {
     make_folders(data());
@@ -81,6 +83,12 @@ struct FakeWorld {
     return text;
   }
 
+  // From now on steps of these kinds fail, and no others.
+  void fail_on(std::set<std::string> kinds) {
+    std::lock_guard lock(mutex);
+    failing_kinds = std::move(kinds);
+  }
+
   void step(std::string_view what) {
     std::lock_guard lock(mutex);
     if (crashed) throw Crash{};
@@ -89,8 +97,8 @@ struct FakeWorld {
       crashed = true;
       throw Crash{};
     }
-    if (steps == fail_at || fail_on.contains(std::string(what)))
-      throw Error(ErrorCode::unavailable, fmt::format("step {} ({}) failed", steps, what));
+    if (steps == fail_at || failing_kinds.contains(std::string(what)))
+      throw Error(ErrorCode::unavailable, fmt::format("step {} ({}) failed", steps.load(), what));
   }
 };
 
