@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 
+#include "base/pause.h"
 #include "base/text.h"
 #include "cli/audit_trail.h"
 #include "cli/command.h"
@@ -152,11 +151,6 @@ void show_engine(Output& output, const std::string& url, const EngineSettings& e
   output.line(fmt::format("  source      {}", engine.source.display()));
   output.line("  storage     " + engine.storage_folder);
   output.line("  clients     export NEON_API_HOST=" + url + " NEON_API_KEY=…");
-}
-
-void wait_for_stop(const std::stop_token& stop) {
-  Wakeup never;
-  while (!stop.stop_requested()) never.wait(std::chrono::hours(1), stop);
 }
 
 int serve_once(CommandContext& context, ScheduleSetup setup) {

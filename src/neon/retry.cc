@@ -2,21 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <condition_variable>
-#include <mutex>
 #include <random>
+
+#include "base/pause.h"
 
 namespace holdfast::neon {
 namespace {
 
 class RealWaits final : public Waits {
  public:
-  void wait(milliseconds time, const std::stop_token& stop) override {
-    std::mutex mutex;
-    std::condition_variable_any never;
-    std::unique_lock lock(mutex);
-    never.wait_for(lock, stop, time, [] { return false; });
-  }
+  void wait(milliseconds time, const std::stop_token& stop) override { pause_for(time, stop); }
 
   milliseconds up_to(milliseconds most) override {
     thread_local std::minstd_rand generator{std::random_device{}()};

@@ -4,11 +4,10 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <condition_variable>
-#include <mutex>
 #include <thread>
 
 #include "base/file.h"
+#include "base/pause.h"
 #include "base/text.h"
 #include "serve/api.h"
 #include "serve/api_keys.h"
@@ -17,13 +16,6 @@
 
 namespace holdfast {
 namespace {
-
-void wait_for(const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any stopped;
-  std::unique_lock lock(mutex);
-  stopped.wait(lock, stop, [] { return false; });
-}
 
 // What cannot be said is a trouble, too.
 StorageHealth health_of(const Engine& engine) {
@@ -46,26 +38,19 @@ class HealthWatch {
 
   void start(const Engine& engine) {
     thread_ = std::jthread([this, &engine](std::stop_token stop) {
-      std::mutex mutex;
-      std::condition_variable_any stopped;
-      std::unique_lock lock(mutex);
       while (!stop.stop_requested()) {
         StorageHealth health = health_of(engine);
         if (on_health_) on_health_(health);
         looked_ = clock_.monotonic_seconds();
-        stopped.wait_for(lock, stop, kHealthEvery, [] { return false; });
+        pause_for(kHealthEvery, stop);
       }
     });
   }
   void stop() { thread_ = {}; }
 
   HealthAnswer answer() const {
-    HealthAnswer answer;
-    double age = clock_.monotonic_seconds() - looked_;
-    answer.healthy = age <= std::chrono::duration<double>(kHealthOverdue).count();
-    answer.json = fmt::format("{{\"status\":\"{}\",\"version\":{}}}\n",
-                              answer.healthy ? "ok" : "overdue", json_quoted(HOLDFAST_VERSION));
-    return answer;
+    std::chrono::duration<double> age(clock_.monotonic_seconds() - looked_);
+    return health_answer(age <= kHealthOverdue);
   }
 
  private:
@@ -123,7 +108,7 @@ void run_daemon(const DaemonSettings& settings, const Run& run,
   run.log.info("serving " + url);
   ready(url);
   watch.start(*engine);
-  wait_for(run.stop);
+  wait_for_stop(run.stop);
   run.log.info("stopping");
   watch.stop();    // before what it looks at
   server.reset();  // before what its handlers use

@@ -18,8 +18,6 @@ namespace holdfast {
 
 // How often it is asked how history is being received.
 inline constexpr std::chrono::seconds kHealthEvery{5};
-// A look may have to tell somebody who does not answer; beyond this, the engine hangs.
-inline constexpr std::chrono::minutes kHealthOverdue{5};
 
 struct DaemonSettings {
   EngineSettings engine;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/prometheus.h"
+#include "base/text.h"
 
 namespace holdfast {
 namespace {
@@ -10,6 +11,11 @@ namespace {
 constexpr const char* kMetricsType = "text/plain; version=0.0.4; charset=utf-8";
 
 }  // namespace
+
+HealthAnswer health_answer(bool healthy, const std::string& more) {
+  return {healthy, fmt::format("{{\"status\":\"{}\",\"version\":{}{}}}\n",
+                               healthy ? "ok" : "overdue", json_quoted(HOLDFAST_VERSION), more)};
+}
 
 std::optional<WebResponse> health_page(const WebRequest& request, const HealthPages& pages) {
   bool health = request.path == kHealthPath;

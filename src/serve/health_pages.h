@@ -3,6 +3,7 @@
 // schedule (serve/schedule_pages.h), from the engine (serve/daemon.h), or from both.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -13,10 +14,16 @@ namespace holdfast {
 
 inline constexpr char kHealthPath[] = "/healthz", kMetricsPath[] = "/metrics";
 
+// What goes on at least this often may have to ask a store, or to tell somebody who does not
+// answer; beyond this, it hangs.
+inline constexpr std::chrono::minutes kHealthOverdue{5};
+
 struct HealthAnswer {
   bool healthy = false;  // 200, or 503
   std::string json;
 };
+// `more`: members behind those that every answer has, as `,"jobs":2`.
+HealthAnswer health_answer(bool healthy, const std::string& more = {});
 
 // Both are called by any thread, for each request.
 struct HealthPages {

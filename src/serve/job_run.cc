@@ -13,6 +13,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/pause.h"
 #include "base/process.h"
 #include "base/text.h"
 
@@ -134,9 +135,7 @@ class ProcessRun final : public JobRun {
         return;
       }
       run_.log.info(fmt::format("{}: its stores are in use, it is tried again", task_.plan.name));
-      std::unique_lock lock(mutex_);
-      std::condition_variable_any paused;
-      paused.wait_for(lock, stop, settings_.retry_every, [] { return false; });
+      pause_for(settings_.retry_every, stop);
     }
   }
 

@@ -165,19 +165,14 @@ StatusMetrics::Answer StatusMetrics::get() const {
 }
 
 HealthAnswer schedule_health(const ScheduleView& view, const Clock& clock) {
-  double age = clock.monotonic_seconds() - view.last_round_monotonic;
-  HealthAnswer answer;
+  std::chrono::duration<double> age(clock.monotonic_seconds() - view.last_round_monotonic);
   bool begun = view.last_round != UtcTime{};
-  answer.healthy = begun && age <= std::chrono::duration<double>(kRoundOverdue).count();
   size_t running = 0;
   for (const JobView& job : view.jobs) running += job.running ? 1 : 0;
-  answer.json = fmt::format(
-      R"({{"status":"{}","version":{},"last_round":{},"jobs":{},"running":{},"state_stored":{}}})",
-      answer.healthy ? "ok" : "overdue", json_quoted(HOLDFAST_VERSION),
-      begun ? json_quoted(format_rfc3339(view.last_round)) : "null", view.jobs.size(), running,
-      view.problem.empty());
-  answer.json += "\n";
-  return answer;
+  return health_answer(begun && age <= kHealthOverdue,
+                       fmt::format(R"(,"last_round":{},"jobs":{},"running":{},"state_stored":{})",
+                                   begun ? json_quoted(format_rfc3339(view.last_round)) : "null",
+                                   view.jobs.size(), running, view.problem.empty()));
 }
 
 std::string schedule_metrics(const ScheduleView& view, const StatusMetrics::Answer& status,

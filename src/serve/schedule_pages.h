@@ -20,9 +20,6 @@
 
 namespace holdfast {
 
-// A round may ask a store what other hosts did; beyond this, the loop hangs.
-constexpr std::chrono::minutes kRoundOverdue{5};
-
 // The last good answers of `status --prometheus`.
 class StatusMetrics {
  public:

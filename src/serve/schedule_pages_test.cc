@@ -33,7 +33,7 @@ TEST(SchedulePages, HealthIsThatTheLoopGoesOn) {
   EXPECT_TRUE(good.healthy);
   EXPECT_THAT(good.json, HasSubstr(R"({"status":"ok",)"));
   EXPECT_THAT(good.json, HasSubstr(R"("jobs":2,"running":1,"state_stored":true})"));
-  clock.advance(kRoundOverdue);
+  clock.advance(kHealthOverdue);
   EXPECT_TRUE(schedule_health(view, clock).healthy);
   clock.advance(std::chrono::milliseconds(1));
   EXPECT_FALSE(schedule_health(view, clock).healthy);
