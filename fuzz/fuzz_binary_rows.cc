@@ -1,7 +1,8 @@
-// COPY text to binary rows. Input: one byte that chooses the columns' types, then the text. What is
-// refused leaves the output alone; what is converted has the form of the manual, a row for each
-// line, and is the same when the lines are converted one by one. The text stands at the end of a
-// block of its own size, so that a sanitizer sees any read past it.
+// COPY text to binary rows. Input: a byte that chooses the columns' types, one that chooses which
+// of them are arrays, then the text. What is refused leaves the output alone; what is converted has
+// the form of the manual, a row for each line, and is the same when the lines are converted one by
+// one. The text stands at the end of a block of its own size, so that a sanitizer sees any read
+// past it.
 #include <cstring>
 #include <memory>
 #include <string>
@@ -16,13 +17,17 @@ namespace {
 
 using namespace holdfast;
 
-// The low four bits choose the first column's type, the high ones how many follow it.
-std::vector<BinaryType> chosen_columns(uint8_t choice) {
-  constexpr int kTypes = static_cast<int>(BinaryType::bytea) + 1;
-  std::vector<BinaryType> columns;
+// The low four bits choose the first column's type, the high ones how many follow it. Of `arrays`,
+// each bit is of every eighth column.
+std::vector<BinaryColumn> chosen_columns(uint8_t choice, uint8_t arrays) {
+  constexpr int kTypes = static_cast<int>(BinaryType::float8) + 1;
+  constexpr uint32_t kElementOid = 1700;
+  std::vector<BinaryColumn> columns;
   if (choice == 0xff) return columns;
   for (int i = 0; i <= choice >> 4; ++i) {
-    columns.push_back(static_cast<BinaryType>(((choice & 15) + i) % kTypes));
+    auto type = static_cast<BinaryType>(((choice & 15) + i) % kTypes);
+    bool array = ((arrays >> (i % 8)) & 1) != 0 && type != BinaryType::bytea;
+    columns.push_back({type, array ? kElementOid : 0});
   }
   return columns;
 }
@@ -35,15 +40,54 @@ size_t take_number(std::string_view& rows, size_t size) {
   return value;
 }
 
-size_t rows_in(std::string_view rows, size_t columns) {
+std::string_view take_bytes(std::string_view& rows, size_t size) {
+  FUZZ_EXPECT(size <= rows.size());
+  std::string_view taken = rows.substr(0, size);
+  rows.remove_prefix(size);
+  return taken;
+}
+
+// A value is as the server's own send function would have written it, as far as that can be seen.
+void expect_value(BinaryType type, std::string_view value) {
+  if (type != BinaryType::numeric) return;
+  size_t groups = take_number(value, 2), weight = take_number(value, 2);
+  size_t sign = take_number(value, 2), scale = take_number(value, 2);
+  FUZZ_EXPECT(value.size() == groups * 2 && scale <= 0x3fff);
+  FUZZ_EXPECT(sign == 0 || (sign == 0x4000 && groups > 0));
+  FUZZ_EXPECT(groups > 0 || weight == 0);
+  for (size_t i = 0; i < groups; ++i) {
+    size_t group = take_number(value, 2);
+    FUZZ_EXPECT(group <= 9999 && (group > 0 || (i > 0 && i + 1 < groups)));
+  }
+}
+
+void expect_array(BinaryColumn column, std::string_view value) {
+  size_t dimensions = take_number(value, 4), nulls = take_number(value, 4);
+  FUZZ_EXPECT(take_number(value, 4) == column.element_oid);
+  FUZZ_EXPECT(dimensions <= 1 && nulls <= dimensions);
+  size_t count = 0;
+  if (dimensions == 1) {
+    count = take_number(value, 4);
+    FUZZ_EXPECT(count > 0 && take_number(value, 4) == 1);
+  }
+  bool any_null = false;
+  for (size_t i = 0; i < count; ++i) {
+    size_t length = take_number(value, 4);
+    any_null |= length == 0xffffffff;
+    if (length != 0xffffffff) expect_value(column.type, take_bytes(value, length));
+  }
+  FUZZ_EXPECT(value.empty() && any_null == (nulls == 1));
+}
+
+size_t rows_in(std::string_view rows, const std::vector<BinaryColumn>& columns) {
   size_t count = 0;
   for (; !rows.empty(); ++count) {
-    FUZZ_EXPECT(take_number(rows, 2) == columns);
-    for (size_t i = 0; i < columns; ++i) {
+    FUZZ_EXPECT(take_number(rows, 2) == columns.size());
+    for (BinaryColumn column : columns) {
       size_t length = take_number(rows, 4);
       if (length == 0xffffffff) continue;
-      FUZZ_EXPECT(length <= rows.size());
-      rows.remove_prefix(length);
+      std::string_view value = take_bytes(rows, length);
+      column.element_oid != 0 ? expect_array(column, value) : expect_value(column.type, value);
     }
   }
   return count;
@@ -52,12 +96,12 @@ size_t rows_in(std::string_view rows, size_t columns) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  if (size < 1) return 0;
-  std::vector<BinaryType> columns = chosen_columns(data[0]);
+  if (size < 2) return 0;
+  std::vector<BinaryColumn> columns = chosen_columns(data[0], data[1]);
   BinaryRows converter(columns);
-  std::unique_ptr<uint8_t[]> copy(new uint8_t[size - 1]);
-  std::memcpy(copy.get(), data + 1, size - 1);
-  ByteView text(copy.get(), size - 1);
+  std::unique_ptr<uint8_t[]> copy(new uint8_t[size - 2]);
+  std::memcpy(copy.get(), data + 2, size - 2);
+  ByteView text(copy.get(), size - 2);
 
   const std::string before = "what stood here";
   std::string out = before;
@@ -77,6 +121,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FUZZ_EXPECT(converted == each_converted);
   if (!converted) return 0;
   FUZZ_EXPECT(out == by_lines);
-  FUZZ_EXPECT(rows_in(std::string_view(out).substr(before.size()), columns.size()) == lines);
+  FUZZ_EXPECT(rows_in(std::string_view(out).substr(before.size()), columns) == lines);
   return 0;
 }

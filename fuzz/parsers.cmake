@@ -18,8 +18,8 @@ parsers(base bytes clock error file process text)
 parsers(seal compression crc32c document gpg gzip_codec row_checksum sha256 zstd_codec)
 parsers(store aws_answers aws_profile object_store s3_xml)
 parsers(audit anchor canonical chain_checker export log_folder query record writer)
-parsers(pg archive archive_toc binary_rows copy_statement lsn timeline_history wal_format wal_reader
-  wal_records)
+parsers(pg archive archive_toc binary_array binary_rows binary_values copy_statement lsn timeline_history
+  wal_format wal_reader wal_records)
 parsers(schedule cron cron_parse due next_run posix_tz tzif zone)
 parsers(alert alert_message incident state_json wire_json)
 parsers(dump branch_record fingerprint manifest names sql_tokens)

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "base/workers.h"
 #include "dump/archive_scan.h"
+#include "dump/load_queue.h"
 #include "dump/sealed_archive.h"
 #include "dump/unit_loader.h"
 
@@ -29,64 +30,6 @@ std::vector<LoadUnit> load_units(const Manifest& manifest, const std::set<int>& 
       for (size_t i = 0; i < table.pieces.size(); ++i) units.push_back({&table, i, nullptr});
   return units;
 }
-
-// Hands out units. Every connection stays with a table as long as it can, because two COPYs into
-// one table wait for each other whenever it grows; a table is shared when there is no other left,
-// the one with the most left per connection first.
-class LoadQueue {
- public:
-  explicit LoadQueue(const std::vector<LoadUnit>& units) : units_(units) {
-    for (size_t i = 0; i < units.size(); ++i) {
-      if (i == 0 || units[i].table == nullptr || units[i].table != units[i - 1].table)
-        stretches_.push_back({i, i, 0, 0});
-      stretches_.back().end = i + 1;
-      stretches_.back().bytes_left += bytes_of(units[i]);
-    }
-  }
-
-  // The next unit for a connection whose last stretch was `stretch` (kNone at first).
-  static constexpr size_t kNone = SIZE_MAX;
-  std::optional<size_t> next(size_t& stretch) {
-    std::lock_guard lock(mutex_);
-    if (stretch != kNone && stretches_[stretch].begin == stretches_[stretch].end) {
-      --stretches_[stretch].connections;
-      stretch = kNone;
-    }
-    if (stretch == kNone) {
-      stretch = fullest();
-      if (stretch == kNone) return std::nullopt;
-      ++stretches_[stretch].connections;
-    }
-    size_t unit = stretches_[stretch].begin++;
-    stretches_[stretch].bytes_left -= bytes_of(units_[unit]);
-    return unit;
-  }
-
- private:
-  struct Stretch {
-    size_t begin = 0, end = 0;  // units that are left
-    uint64_t bytes_left = 0;
-    uint64_t connections = 0;
-  };
-  static uint64_t bytes_of(const LoadUnit& unit) {
-    // Large objects cannot be shared out, so they start first.
-    return unit.objects != nullptr ? UINT64_MAX : unit.table->pieces[unit.piece].text_bytes;
-  }
-  size_t fullest() const {
-    size_t best = kNone;
-    auto share = [&](size_t i) {
-      return stretches_[i].bytes_left / (stretches_[i].connections + 1);
-    };
-    for (size_t i = 0; i < stretches_.size(); ++i)
-      if (stretches_[i].begin < stretches_[i].end && (best == kNone || share(i) > share(best)))
-        best = i;
-    return best;
-  }
-
-  const std::vector<LoadUnit>& units_;
-  std::mutex mutex_;
-  std::vector<Stretch> stretches_;  // guarded by mutex_
-};
 
 // Reads units from wherever they stand.
 class UnitReader {
@@ -231,6 +174,7 @@ void load_in_order(ObjectReader& archive, std::vector<LoadUnit> units, int worke
   std::sort(units.begin(), units.end(), [](const LoadUnit& a, const LoadUnit& b) {
     return stretch_of(a).offset < stretch_of(b).offset;
   });
+  keep_short_tables_whole(units, job.plans);
   WantedUnits splitter(units);
   std::atomic<size_t> loaded{0};
   uint64_t bytes = scan_archive(
@@ -246,9 +190,9 @@ void load_in_order(ObjectReader& archive, std::vector<LoadUnit> units, int worke
                 "restore another backup: holdfast list");
 }
 
-void load_anywhere(ObjectReader& archive, const std::vector<LoadUnit>& units, int workers,
+void load_anywhere(ObjectReader& archive, std::vector<LoadUnit> units, int workers,
                    const LoadJob& job) {
-  LoadQueue queue(units);
+  LoadQueue queue(std::move(units), job.plans, workers);
   run_workers(
       workers, job.run,
       [&](WorkerScope& scope) {
@@ -256,8 +200,8 @@ void load_anywhere(ObjectReader& archive, const std::vector<LoadUnit>& units, in
         auto cancelling = scope.on_stop([&] { connection.cancel(); });
         UnitLoader loader(job.manifest, job.plans, job.create_objects, connection, job.run);
         UnitReader reader(archive, job.manifest, scope);
-        size_t stretch = LoadQueue::kNone;
-        while (std::optional<size_t> unit = queue.next(stretch)) reader.load(units[*unit], loader);
+        LoadQueue::Place place;
+        while (std::optional<LoadUnit> unit = queue.next(place)) reader.load(*unit, loader);
       },
       [] {});
 }
@@ -300,7 +244,7 @@ void load_data(ObjectStore& store, const Manifest& manifest, const OpenKeys& key
   if (manifest.seal)
     load_in_order(*archive, std::move(units), workers, job);
   else
-    load_anywhere(*archive, units, workers, job);
+    load_anywhere(*archive, std::move(units), workers, job);
 }
 
 void analyze_database(const Conninfo& target, int jobs, const Run& run) {

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <mutex>
 
 #include "base/workers.h"
 #include "dump/fingerprint.h"
+#include "dump/index_builds.h"
 #include "dump/pg_restore.h"
 #include "dump/restore_data.h"
 #include "dump/schema_dump.h"
@@ -83,7 +85,7 @@ std::vector<std::string> pg_restore_switches(const FillOptions& options) {
   return switches;
 }
 
-std::string index_session_options(Connection& target, int jobs) {
+std::string index_session_options(Connection& target, int jobs, bool parallel_builds) {
   int64_t memory_mb = std::max(kMaintenanceMemoryMbMin, kMaintenanceMemoryMb / std::max(1, jobs));
   QueryResult own = target.query(
       "SELECT setting::bigint / 1024 FROM pg_settings WHERE name = 'maintenance_work_mem'");
@@ -93,38 +95,104 @@ std::string index_session_options(Connection& target, int jobs) {
       " -c statement_timeout=0 -c lock_timeout=0",
       memory_mb);
   if (target.server_major() >= kJitMajor)
-    options += fmt::format(" -c jit=off -c max_parallel_maintenance_workers={}", std::max(2, jobs));
+    options += fmt::format(" -c jit=off -c max_parallel_maintenance_workers={}",
+                           parallel_builds ? std::max(2, jobs) : 0);
   return options;
 }
+
+namespace {
+
+// Runs pg_restore on lists of a table of contents' entries. Used by several threads.
+class EntryRestore {
+ public:
+  EntryRestore(const ArchiveToc& toc, const ClientTools& tools, const Conninfo& target,
+               const FillOptions& options)
+      : tools_(tools), target_(target), switches_(pg_restore_switches(options)) {
+    toc_path_ = toc_.add("holdfast-toc", toc.bytes);
+  }
+
+  void restore(const std::vector<int>& dump_ids, const std::string& session_options, int jobs,
+               const Run& run) {
+    MemoryFiles lists;
+    PgRestoreCall call{switches_, toc_.handles(), session_options};
+    if (jobs > 1) call.arguments.push_back(fmt::format("--jobs={}", jobs));
+    call.arguments.push_back("--use-list=" + lists.add_list("holdfast-list", dump_ids));
+    call.arguments.push_back(toc_path_);
+    call.handles.push_back(lists.handles().front());
+    std::vector<std::string> said = run_pg_restore(tools_, target_, call, run);
+    std::lock_guard lock(mutex_);
+    for (std::string& note : said) notes_.push_back("pg_restore: " + note);
+  }
+  std::vector<std::string> take_notes() { return std::move(notes_); }
+
+ private:
+  const ClientTools& tools_;
+  const Conninfo& target_;
+  const std::vector<std::string> switches_;
+  MemoryFiles toc_;
+  std::string toc_path_;
+  std::mutex mutex_;
+  std::vector<std::string> notes_;  // guarded by mutex_
+};
+
+// Options of sessions that build indexes.
+struct IndexSessions {
+  std::string parallel, serial;
+};
+
+// Asked for before hours of building, in which a connection would be idle.
+IndexSessions index_sessions(const Conninfo& target, int jobs) {
+  Connection connection = Connection::open(target, "holdfast restore");
+  return {index_session_options(connection, jobs), index_session_options(connection, jobs, false)};
+}
+
+// Returns what of `after_data` is left to do.
+std::vector<int> build_large_indexes(const ArchiveToc& toc, const Manifest& manifest,
+                                     const std::vector<int>& after_data, int jobs,
+                                     const IndexSessions& sessions, EntryRestore& entries,
+                                     const Run& run) {
+  std::vector<IndexBuild> builds = plan_index_builds(toc, manifest, after_data, jobs);
+  std::set<int> built;
+  for (const IndexBuild& build : builds) built.insert(build.dump_id);
+  size_t workers = std::min(builds.size(), static_cast<size_t>(jobs));
+  IndexBuildQueue queue(std::move(builds));
+  run_workers(
+      static_cast<int>(workers), run,
+      [&](WorkerScope& scope) {
+        Run own{run.clock, run.log, run.progress, scope.stop()};
+        while (std::optional<IndexBuild> build = queue.take()) {
+          entries.restore({build->dump_id}, build->parallel ? sessions.parallel : sessions.serial,
+                          1, own);
+          queue.done(*build);
+        }
+      },
+      [&] { queue.stop(); });
+  std::vector<int> left;
+  for (int id : after_data)
+    if (!built.contains(id)) left.push_back(id);
+  return left;
+}
+
+}  // namespace
 
 void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveToc& toc,
                    const RestoreSelection& selection, const ClientTools& tools,
                    const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
                    std::vector<std::string>& notes, const Run& run) {
-  MemoryFiles files;
-  std::string toc_path = files.add("holdfast-toc", toc.bytes);
-  std::string before = files.add_list("holdfast-before", selection.before_data);
-  std::string after = files.add_list("holdfast-after", selection.after_data);
+  EntryRestore entries(toc, tools, target, options);
   int jobs = worker_count(options.jobs);
-  auto pg_restore = [&](const std::string& list, std::vector<std::string> extra,
-                        const std::string& session_options) {
-    std::vector<std::string> arguments = pg_restore_switches(options);
-    arguments.insert(arguments.end(), extra.begin(), extra.end());
-    arguments.push_back("--use-list=" + list);
-    arguments.push_back(toc_path);
-    for (std::string& note :
-         run_pg_restore(tools, target, {arguments, files.handles(), session_options}, run))
-      notes.push_back("pg_restore: " + note);
-  };
   phases.time("restoring definitions",
-              [&] { pg_restore(before, {}, "-c synchronous_commit=off"); });
+              [&] { entries.restore(selection.before_data, "-c synchronous_commit=off", 1, run); });
   phases.time("loading data", [&] {
     load_data(store, manifest, options.keys, toc, target, selection.data, jobs, run);
   });
   phases.time("building indexes", [&] {
-    Connection connection = Connection::open(target, "holdfast restore");
-    pg_restore(after, {fmt::format("--jobs={}", jobs)}, index_session_options(connection, jobs));
+    IndexSessions sessions = index_sessions(target, jobs);
+    std::vector<int> left =
+        build_large_indexes(toc, manifest, selection.after_data, jobs, sessions, entries, run);
+    entries.restore(left, sessions.parallel, jobs, run);
   });
+  for (std::string& note : entries.take_notes()) notes.push_back(std::move(note));
 }
 
 void analyze_if_needed(const Conninfo& target, const FillOptions& options, PhaseTimer& phases,

@@ -76,9 +76,10 @@ std::vector<std::string> compare_restored_schema(const ClientTools& tools, const
                                                  const std::vector<std::string>& excluded,
                                                  bool owners_and_privileges);
 
-// pg_restore's switches for the options, and the session options for its second half.
+// pg_restore's switches for the options, and the session options for its second half: with
+// `parallel_builds` an index may be built by several processes.
 std::vector<std::string> pg_restore_switches(const FillOptions& options);
-std::string index_session_options(Connection& target, int jobs);
+std::string index_session_options(Connection& target, int jobs, bool parallel_builds = true);
 
 // The major version in "15.18 (Debian 15.18-0+deb12u1)"; 0 if there is none.
 int major_of(const std::string& version);

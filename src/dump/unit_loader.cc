@@ -1,6 +1,7 @@
 #include "dump/unit_loader.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -15,19 +16,55 @@ constexpr size_t kSendBytes = 128 << 10;
 constexpr size_t kLineBytesMax = 1 << 20;
 constexpr size_t kObjectPartBytes = 256 << 10;  // of a large object per call
 constexpr int kObjectsPerTransaction = 500;
-// Binary rows for the columns of `target`, if every one of them has a type for it.
-std::optional<BinaryRows> binary_rows_for(Connection& connection, const CopyTarget& target) {
-  if (target.columns.empty()) return std::nullopt;
-  QueryResult found = connection.query(
-      fmt::format("SELECT {} FROM ONLY {} LIMIT 0",
-                  target.columns.substr(1, target.columns.size() - 2), target.table));
-  std::vector<BinaryType> types;
-  for (int column = 0; column < found.columns(); ++column) {
-    std::optional<BinaryType> type = binary_type_of(found.column_type(column));
-    if (!type) return std::nullopt;
-    types.push_back(*type);
+
+// Whether each of these types, which are not built in, is its text in binary form too: enums,
+// citext and the like. The functions say so, which only a superuser could have made.
+bool binary_is_text(Connection& connection, const std::set<uint32_t>& type_oids) {
+  QueryResult found = connection.query(fmt::format(
+      "SELECT 1 FROM pg_catalog.pg_type t"
+      " JOIN pg_catalog.pg_proc i ON i.oid = t.typinput AND i.prolang = 12"  // language internal
+      " JOIN pg_catalog.pg_proc r ON r.oid = t.typreceive AND r.prolang = 12"
+      " WHERE (i.prosrc, r.prosrc) IN (('enum_in', 'enum_recv'), ('textin', 'textrecv'))"
+      " AND t.oid IN ({})",
+      fmt::join(type_oids, ", ")));
+  return static_cast<size_t>(found.rows()) == type_oids.size();
+}
+
+// Binary rows for the columns of `found`, if every one of them has a type for it.
+std::optional<BinaryRows> binary_rows_for(Connection& connection, const QueryResult& found) {
+  std::vector<BinaryColumn> columns;
+  std::set<uint32_t> others;
+  for (int i = 0; i < found.columns(); ++i) {
+    std::optional<BinaryColumn> column = binary_column_of(found.column_type(i));
+    if (!column) others.insert(found.column_type(i));
+    columns.push_back(column.value_or(BinaryColumn{BinaryType::text}));
   }
-  return BinaryRows(std::move(types));
+  if (!others.empty() && !binary_is_text(connection, others)) return std::nullopt;
+  return BinaryRows(std::move(columns));
+}
+
+// Rows that are there already, of an extension's own table for example, are nobody's to remove.
+bool can_be_made_anew(Connection& connection, const CopyTarget& target) {
+  return connection
+             .query(
+                 "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam"
+                 " WHERE c.oid = $1::pg_catalog.regclass AND c.relkind = 'r' AND a.amname = 'heap'"
+                 " AND pg_catalog.has_table_privilege(c.oid, 'TRUNCATE')",
+                 {target.table})
+             .rows() > 0;
+}
+
+SendPlan send_plan(Connection& connection, CopyTarget target) {
+  SendPlan plan;
+  if (!target.columns.empty()) {
+    QueryResult found = connection.query(
+        fmt::format("SELECT {} FROM ONLY {} LIMIT 1",
+                    target.columns.substr(1, target.columns.size() - 2), target.table));
+    plan.binary = binary_rows_for(connection, found);
+    plan.can_be_made_anew = found.rows() == 0 && can_be_made_anew(connection, target);
+  }
+  plan.target = std::move(target);
+  return plan;
 }
 
 }  // namespace
@@ -38,9 +75,7 @@ std::map<int, SendPlan> send_plans(const ArchiveToc& toc, const std::set<int>& w
   for (const TocEntry& entry : toc.entries) {
     if (entry.desc != "TABLE DATA" || !entry.had_dumper || wanted.count(entry.dump_id) == 0)
       continue;
-    CopyTarget target = parse_copy_statement(entry.copy_stmt);
-    plans[entry.dump_id] = {fmt::format("COPY {} {} FROM STDIN", target.table, target.columns),
-                            binary_rows_for(connection, target)};
+    plans.emplace(entry.dump_id, send_plan(connection, parse_copy_statement(entry.copy_stmt)));
   }
   return plans;
 }
@@ -48,12 +83,13 @@ std::map<int, SendPlan> send_plans(const ArchiveToc& toc, const std::set<int>& w
 // Gathers text and sends it in large writes, as binary rows as long as they convert, then as text.
 class CopySender {
  public:
-  CopySender(Connection& connection, const SendPlan& plan, ProgressCounters& counters)
+  CopySender(Connection& connection, const SendPlan& plan, bool freeze, ProgressCounters& counters)
       : connection_(connection),
         plan_(plan),
+        freeze_(freeze),
         counters_(counters),
         binary_(plan.binary.has_value()),
-        copy_(std::in_place, connection, plan.text_sql + (binary_ ? " (FORMAT binary)" : "")) {
+        copy_(std::in_place, connection, sql()) {
     buffer_.reserve(kSendBytes);
     if (binary_) copy_->write(as_bytes(binary_header()));
   }
@@ -76,6 +112,10 @@ class CopySender {
   }
 
  private:
+  std::string sql() const {
+    return fmt::format("COPY {} {} FROM STDIN (FORMAT {}, FREEZE {})", plan_.target.table,
+                       plan_.target.columns, binary_ ? "binary" : "text", freeze_);
+  }
   void flush() {
     if (buffer_.empty()) return;
     if (binary_ && send_lines_as_binary()) return;
@@ -97,12 +137,13 @@ class CopySender {
   void go_on_as_text() {
     copy_->write(as_bytes(binary_trailer()));
     rows_ += copy_->finish();
-    copy_.emplace(connection_, plan_.text_sql);
     binary_ = false;
+    copy_.emplace(connection_, sql());
   }
 
   Connection& connection_;
   const SendPlan& plan_;
+  const bool freeze_;
   ProgressCounters& counters_;
   bool binary_;
   std::optional<CopyIn> copy_;
@@ -184,10 +225,7 @@ void UnitLoader::begin(const LoadUnit& unit) {
   unit_ = &unit;
   hash_.reset();
   if (unit.objects != nullptr) return begin_objects(*unit.objects);
-  const Piece& piece = unit.table->pieces[unit.piece];
-  sender_.reset();
-  if (piece.sum.rows > 0)
-    sender_ = std::make_unique<CopySender>(connection_, plans_.at(unit.table->dump_id), counters_);
+  begin_piece(unit.table->pieces[unit.piece]);
   PieceRole role;
   role.dump_id = unit.table->dump_id;
   role.first = unit.piece == 0;
@@ -195,6 +233,31 @@ void UnitLoader::begin(const LoadUnit& unit) {
   decoder_.begin(role, [&](ByteView text) {
     if (sender_) sender_->write(text);
   });
+}
+
+void UnitLoader::begin_piece(const Piece& piece) {
+  const SendPlan& plan = plans_.at(unit_->table->dump_id);
+  sender_.reset();
+  if (unit_->whole_table && unit_->piece == 0) begin_whole_table(plan);
+  if (piece.sum.rows > 0)
+    sender_ =
+        std::make_unique<CopySender>(connection_, plan, unit_->whole_table && anew_, counters_);
+}
+
+// That the server refuses it (a foreign key between an extension's tables, an extension that has
+// its own kind of tables) is no reason not to load.
+void UnitLoader::begin_whole_table(const SendPlan& plan) {
+  connection_.execute("BEGIN");
+  anew_ = unit_->table->sum.rows > 0;
+  if (!anew_) return;
+  try {
+    connection_.execute("TRUNCATE ONLY " + plan.target.table);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::cancelled) throw;
+    connection_.execute("ROLLBACK");
+    connection_.execute("BEGIN");
+    anew_ = false;
+  }
 }
 
 void UnitLoader::add(ByteView part) {
@@ -206,9 +269,11 @@ void UnitLoader::add(ByteView part) {
 }
 
 void UnitLoader::end() {
-  unit_->objects != nullptr ? end_objects(*unit_->objects) : end_piece();
-  if (unit_->table != nullptr && unit_->piece + 1 == unit_->table->pieces.size())
-    ++counters_.tables;
+  if (unit_->objects != nullptr) return end_objects(*unit_->objects);
+  end_piece();
+  if (unit_->piece + 1 < unit_->table->pieces.size()) return;
+  if (unit_->whole_table) connection_.execute("COMMIT");
+  ++counters_.tables;
 }
 
 void UnitLoader::end_piece() {

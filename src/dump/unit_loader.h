@@ -1,7 +1,7 @@
 // Loading one unit of a backup's data, a piece of a table or a block of large objects, over one
 // connection, whose bytes are handed in as they come, wherever they come from.
 //
-// Before a unit is committed, its stored bytes, rows and checksum must be those of the manifest,
+// Before anything is committed, its stored bytes, rows and checksum must be those of the manifest,
 // and the server must have counted as many rows: otherwise Error(corrupt). Used by one thread.
 #pragma once
 
@@ -26,6 +26,10 @@ struct LoadUnit {
   const TableRecord* table = nullptr;
   size_t piece = 0;
   const LargeObjectRecord* objects = nullptr;
+  // All pieces of its table come to one UnitLoader, in order. They are loaded in one transaction
+  // that makes the table anew, so that the server writes rows that need no second look (COPY
+  // FREEZE), and no WAL if its wal_level is minimal.
+  bool whole_table = false;
 };
 
 // Where a unit stands in the archive.
@@ -39,8 +43,10 @@ std::string place_of(const LoadUnit& unit, const Manifest& manifest);
 // How a table's rows are sent: its COPY as text, and, if all its columns have a type that is
 // converted here (pg/binary_rows.h), as binary, which spares the server the parsing.
 struct SendPlan {
-  std::string text_sql;
+  CopyTarget target;
   std::optional<BinaryRows> binary;
+  // An ordinary table without a row that this login may truncate.
+  bool can_be_made_anew = false;
 };
 // By the dump id of the TABLE DATA entry.
 std::map<int, SendPlan> send_plans(const ArchiveToc& toc, const std::set<int>& wanted,
@@ -64,6 +70,8 @@ class UnitLoader {
   StoredHash& hash() { return hash_; }
 
  private:
+  void begin_piece(const Piece& piece);
+  void begin_whole_table(const SendPlan& plan);
   void end_piece();
   void begin_objects(const LargeObjectRecord& record);
   void end_objects(const LargeObjectRecord& record);
@@ -79,6 +87,7 @@ class UnitLoader {
   std::unique_ptr<CopySender> sender_;
   StoredHash hash_;
   const LoadUnit* unit_ = nullptr;
+  bool anew_ = false;  // the table of the transaction that is open
 };
 
 // Throws `error`, or what caused it: damaged bytes may fail first where they decode to nonsense, or

@@ -23,7 +23,9 @@ std::optional<std::string> converted(const Types& types, std::string_view text) 
   std::unique_ptr<uint8_t[]> copy(new uint8_t[text.size()]);
   std::memcpy(copy.get(), text.data(), text.size());
   std::string out = "before";
-  bool done = BinaryRows(types).append({copy.get(), text.size()}, out);
+  std::vector<BinaryColumn> columns;
+  for (BinaryType type : types) columns.push_back({type});
+  bool done = BinaryRows(columns).append({copy.get(), text.size()}, out);
   EXPECT_EQ(out.substr(0, 6), "before");
   if (!done) {
     EXPECT_EQ(out, "before");
@@ -53,22 +55,37 @@ TEST(BinaryRows, FrameIsThatOfTheManual) {
 }
 
 TEST(BinaryRows, TypesAreKnownByTheirFixedIds) {
-  EXPECT_EQ(binary_type_of(16), boolean);
-  EXPECT_EQ(binary_type_of(21), int2);
-  EXPECT_EQ(binary_type_of(23), int4);
-  EXPECT_EQ(binary_type_of(20), int8);
-  EXPECT_EQ(binary_type_of(25), BinaryType::text);
-  EXPECT_EQ(binary_type_of(1042), BinaryType::text);
-  EXPECT_EQ(binary_type_of(1043), BinaryType::text);
-  EXPECT_EQ(binary_type_of(114), json);
-  EXPECT_EQ(binary_type_of(3802), jsonb);
-  EXPECT_EQ(binary_type_of(2950), uuid);
-  EXPECT_EQ(binary_type_of(1082), date);
-  EXPECT_EQ(binary_type_of(1114), timestamp);
-  EXPECT_EQ(binary_type_of(1184), timestamptz);
-  EXPECT_EQ(binary_type_of(17), bytea);
-  for (uint32_t other : {0U, 18U /* "char" */, 19U /* name */, 700U, 1007U, 1700U, 16384U}) {
-    EXPECT_EQ(binary_type_of(other), std::nullopt) << other;
+  constexpr struct {
+    uint32_t oid, array_oid;
+    BinaryType type;
+  } kKnown[] = {
+      {16, 1000, boolean},
+      {21, 1005, int2},
+      {23, 1007, int4},
+      {20, 1016, int8},
+      {25, 1009, BinaryType::text},
+      {1042, 1014, BinaryType::text},
+      {1043, 1015, BinaryType::text},
+      {114, 199, json},
+      {3802, 3807, jsonb},
+      {2950, 2951, uuid},
+      {1082, 1182, date},
+      {1083, 1183, time_of_day},
+      {1114, 1115, timestamp},
+      {1184, 1185, timestamptz},
+      {1700, 1231, numeric},
+      {700, 1021, float4},
+      {701, 1022, float8},
+  };
+  for (auto [oid, array_oid, type] : kKnown) {
+    EXPECT_EQ(binary_column_of(oid), (BinaryColumn{type, 0})) << oid;
+    EXPECT_EQ(binary_column_of(array_oid), (BinaryColumn{type, oid})) << array_oid;
+  }
+  EXPECT_EQ(binary_column_of(17), BinaryColumn{bytea});
+  for (uint32_t other : {0U, 18U /* "char" */, 19U /* name */, 22U /* int2vector */, 26U /* oid */,
+                         790U /* money */, 1001U /* bytea[] */, 1003U /* name[] */,
+                         1186U /* interval */, 1266U /* timetz */, 1560U /* bit */, 16384U}) {
+    EXPECT_EQ(binary_column_of(other), std::nullopt) << other;
   }
 }
 
@@ -116,7 +133,7 @@ TEST(BinaryRows, NothingIsKeptOfStretchThatIsRefusedLate) {
 
 TEST(BinaryRows, NullIsOfAnyType) {
   for (BinaryType type : {boolean, int2, int4, int8, BinaryType::text, json, jsonb, uuid, date,
-                          timestamp, timestamptz, bytea}) {
+                          timestamp, timestamptz, bytea, time_of_day, numeric, float4, float8}) {
     EXPECT_EQ(field(type, "\\N"), "ffffffff");
     EXPECT_EQ(field(type, "\\Na"), "refused");
     EXPECT_EQ(field(type, "a\\N"), "refused");

@@ -18,6 +18,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "base/machine_memory.h"
 #include "base/text.h"
 
 namespace holdfast {
@@ -29,6 +30,8 @@ constexpr int kPollMs = 20;
 constexpr size_t kLogBytesShown = 2000;
 constexpr char kFolderPrefix[] = "holdfast-scratch-";
 constexpr char kLockName[] = "/in-use";
+constexpr int64_t kMemoryShare = 8;
+constexpr int64_t kMaintenanceMbMin = 64, kMaintenanceMbMax = 1024;
 constexpr time_t kStaleSeconds = 60;    // far longer than from making a folder to locking it
 constexpr size_t kSocketPathMax = 107;  // unix(7): sun_path without its end
 
@@ -56,6 +59,9 @@ ProcessOptions server_process(const Account& account, std::vector<std::string> a
   options.env["LC_ALL"] = std::string("C");  // messages; the cluster's locale is given by name
   options.env["HOME"] = folder;
   options.env.erase("LANG");
+  // Sorts for index builds take and give back hundreds of megabytes: in huge pages, which spares
+  // the kernel one fault in every 4 KiB. Other C libraries than glibc (2.35 and later) do not look.
+  options.env["GLIBC_TUNABLES"] = std::string("glibc.malloc.hugetlb=1");
   options.folder = folder;
   options.uid = account.uid;
   options.gid = account.gid;
@@ -71,13 +77,21 @@ bool shared_memory_is_small() {
   return uint64_t{status.f_bavail} * status.f_frsize < kWanted;
 }
 
+// For sorting, of each of `jobs` index builds: an eighth of the machine's memory for all.
+int64_t maintenance_memory_mb(int jobs) {
+  return std::clamp((machine_memory_bytes() >> 20) / kMemoryShare / std::max(1, jobs),
+                    kMaintenanceMbMin, kMaintenanceMbMax);
+}
+
 std::vector<std::string> settings_of(const std::string& folder, int jobs) {
   return {"listen_addresses=", "port=5432", "unix_socket_directories=" + folder,
           "unix_socket_permissions=0700", "fsync=off", "full_page_writes=off",
           "synchronous_commit=off", "wal_level=minimal", "max_wal_senders=0", "max_wal_size=8GB",
           "checkpoint_timeout=1h", "autovacuum=off", "shared_buffers=128MB",
-          "maintenance_work_mem=256MB", fmt::format("max_connections={}", 20 + 3 * jobs),
-          "max_locks_per_transaction=1024",
+          // What would make the disk busy before it must be.
+          "bgwriter_lru_maxpages=0", "bgwriter_flush_after=0", "checkpoint_flush_after=0",
+          fmt::format("maintenance_work_mem={}MB", maintenance_memory_mb(jobs)),
+          fmt::format("max_connections={}", 20 + 3 * jobs), "max_locks_per_transaction=1024",
           shared_memory_is_small() ? "dynamic_shared_memory_type=mmap"
                                    : "dynamic_shared_memory_type=posix",
           "timezone=UTC", "logging_collector=off", "log_min_messages=warning",

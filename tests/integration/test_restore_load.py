@@ -1,0 +1,106 @@
+"""How a restore loads: large tables whole and frozen, their indexes one by one, and nothing less when that is refused."""
+
+import re
+import sys
+import unittest
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+import harness  # noqa: E402
+
+# Two tables of some 40 MB of text, which is large to the program, with every kind of index that it builds
+# one by one; a parent whose rows are its own; a small table.
+SCHEMA = """
+CREATE EXTENSION pg_visibility;
+CREATE TABLE visits (id int, client int, at timestamptz NOT NULL, note text, doc jsonb);
+INSERT INTO visits SELECT i, i % 997, '2026-01-01'::timestamptz + i * interval '1 min', repeat(md5(i::text), 8),
+    jsonb_build_object('k', i % 50, 'l', ARRAY[i, i + 1]) FROM generate_series(1, 120000) i;
+ALTER TABLE visits ADD PRIMARY KEY (id);
+ALTER TABLE visits ADD UNIQUE (at, id);
+ALTER TABLE visits ADD CONSTRAINT no_two EXCLUDE USING btree (id WITH =);
+CREATE INDEX visits_client ON visits (client);
+CREATE INDEX visits_client_at ON visits (client, at) WHERE client > 10;
+CREATE INDEX visits_doc ON visits USING gin (doc);
+CREATE INDEX visits_lower ON visits (lower(note), (client + 1));
+ALTER INDEX visits_lower ALTER COLUMN 2 SET STATISTICS 500;
+CREATE INDEX visits_order ON visits (at);
+ALTER TABLE visits CLUSTER ON visits_order;
+ALTER TABLE visits REPLICA IDENTITY USING INDEX visits_at_id_key;
+CREATE TABLE events (id bigint PRIMARY KEY, visit int REFERENCES visits, body text);
+INSERT INTO events SELECT i, i % 120000 + 1, repeat(md5(i::text), 4) FROM generate_series(1, 250000) i;
+CREATE INDEX events_visit ON events (visit);
+CREATE TABLE parent (id int);
+CREATE TABLE child () INHERITS (parent);
+INSERT INTO parent SELECT generate_series(1, 10);
+INSERT INTO child SELECT generate_series(1, 20);
+CREATE TABLE empty (id int PRIMARY KEY);
+"""
+LARGE = ("visits", "events")
+
+
+class RestoreLoad(unittest.TestCase):
+    def setUp(self):
+        self.server = harness.Server(settings={"log_statement": "all", "log_line_prefix": "%d "})
+        self.addCleanup(self.server.close)
+        self.server.createdb("care")
+        self.folder = harness.temp_dir()
+        self.env = {"DATABASE_URL": self.server.url("care"), "BACKUP_DIR": self.folder}
+
+    def holdfast(self, *args, **kwargs):
+        return harness.holdfast(*args, env=self.env, **kwargs)
+
+    def backup(self, schema):
+        self.server.psql(schema, db="care")
+        self.holdfast("backup", "--type", "dump", "--json")
+
+    def statements(self):
+        """What was run in the database that became the restored one."""
+        return [line for line in self.server.log_text().splitlines() if "_holdfast_" in line.split(" ")[0]]
+
+    def schema(self, db):
+        return re.sub(r"(?m)^\\(un)?restrict .*\n", "", self.server.tool("pg_dump", "--schema-only", "-d", db).out)
+
+    def equal(self, db):
+        self.assertEqual(harness.rows_difference(harness.rows(self.server, db), harness.rows(self.server, "care")), "")
+        self.assertEqual(self.schema(db), self.schema("care"))
+
+    def test_tables_come_frozen_with_all_their_indexes(self):
+        self.backup(SCHEMA)
+        self.holdfast("restore", "latest", "--database", "back", "--jobs", "1")
+        self.equal("back")
+        for table in LARGE + ("parent", "child"):
+            pages, frozen = self.server.psql(
+                f"SELECT pg_relation_size('{table}') / 8192, (pg_visibility_map_summary('{table}')).all_frozen",
+                db="back").split("|")
+            self.assertGreater(int(pages), 0)
+            self.assertEqual(pages, frozen, table)
+        said = "\n".join(self.statements())
+        for table in LARGE:
+            self.assertRegex(said, rf"TRUNCATE ONLY public\.{table}\b")
+            self.assertRegex(said, rf"COPY public\.{table} .*FREEZE true")
+        self.assertEqual(self.server.psql(
+            "SELECT count(*) FROM pg_index WHERE NOT indisvalid OR NOT indisready", db="back"), "0")
+
+    def test_several_connections_share_what_one_would_be_late_with(self):
+        self.backup(SCHEMA)
+        self.holdfast("restore", "latest", "--database", "back", "--jobs", "8")
+        self.equal("back")
+        said = "\n".join(self.statements())
+        self.assertRegex(said, r"COPY public\.visits .*FREEZE false")
+        self.assertRegex(said, r"COPY public\.parent .*FREEZE true")
+
+    def test_an_index_that_cannot_be_built_fails_the_restore_and_leaves_nothing(self):
+        self.backup(SCHEMA + """
+            CREATE FUNCTION only_here(int) RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+            BEGIN IF current_database() <> 'care' THEN RAISE 'not here'; END IF; RETURN $1; END $$;
+            CREATE INDEX visits_only_here ON visits (only_here(client));""")
+        failed = self.holdfast("restore", "latest", "--database", "back", check=False)
+        self.assertEqual(failed.code, 1, str(failed))
+        self.assertIn("not here", failed.err)
+        self.assertIn("visits_only_here", failed.err)
+        self.assertEqual(self.server.psql("SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database"
+                                          " WHERE datname NOT LIKE 'template%'"), "care postgres")
+
+
+if __name__ == "__main__":
+    unittest.main()
