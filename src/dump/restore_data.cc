@@ -13,6 +13,7 @@
 #include "base/workers.h"
 #include "dump/archive_scan.h"
 #include "dump/load_queue.h"
+#include "dump/load_waves.h"
 #include "dump/sealed_archive.h"
 #include "dump/unit_loader.h"
 
@@ -80,6 +81,7 @@ struct LoadJob {
   const Manifest& manifest;
   const Conninfo& target;
   const std::map<int, SendPlan>& plans;
+  const DataDependencies& dependencies;
   bool create_objects = false;
   const Run& run;
 
@@ -118,11 +120,13 @@ class WantedUnits final : public Splitter {
 
 class SealedUnitLoader final : public UnitHandler {
  public:
-  SealedUnitLoader(const LoadJob& job, const std::vector<LoadUnit>& units,
+  SealedUnitLoader(const LoadJob& job, const std::vector<LoadUnit>& units, LoadGate& gate,
                    std::atomic<size_t>& loaded, WorkerScope& scope)
       : job_(job),
         units_(units),
+        gate_(gate),
         loaded_(loaded),
+        stop_(scope.stop()),
         connection_(job.connect()),
         cancelling_(scope.on_stop([this] { connection_.cancel(); })),
         loader_(job.manifest, job.plans, job.create_objects, connection_, job.run) {}
@@ -130,6 +134,7 @@ class SealedUnitLoader final : public UnitHandler {
   void begin(size_t unit) override {
     unit_ = unit;
     failure_.reset();
+    gate_.wait(units_[unit], stop_);
     guarded([&] { loader_.begin(units_[unit]); });
   }
   // After a failure the rest is only hashed, to know whether the bytes are to blame.
@@ -144,6 +149,7 @@ class SealedUnitLoader final : public UnitHandler {
     if (failure_)
       with_context(place_of(units_[unit_], job_.manifest),
                    [&] { explain_load(*failure_, units_[unit_], loader_.hash().hex()); });
+    gate_.done(units_[unit_]);
     ++loaded_;
   }
 
@@ -160,7 +166,9 @@ class SealedUnitLoader final : public UnitHandler {
 
   const LoadJob& job_;
   const std::vector<LoadUnit>& units_;
+  LoadGate& gate_;
   std::atomic<size_t>& loaded_;
+  const std::stop_token stop_;
   Connection connection_;
   std::unique_ptr<std::stop_callback<std::function<void()>>> cancelling_;
   UnitLoader loader_;
@@ -176,11 +184,12 @@ void load_in_order(ObjectReader& archive, std::vector<LoadUnit> units, int worke
   });
   keep_short_tables_whole(units, job.plans);
   WantedUnits splitter(units);
+  LoadGate gate(units, job.dependencies);
   std::atomic<size_t> loaded{0};
   uint64_t bytes = scan_archive(
       archive, workers, splitter, [](ByteView) {},
       [&](WorkerScope& scope) {
-        return std::make_unique<SealedUnitLoader>(job, units, loaded, scope);
+        return std::make_unique<SealedUnitLoader>(job, units, gate, loaded, scope);
       },
       job.run);
   if (loaded != units.size() || bytes != job.manifest.archive_bytes)
@@ -190,8 +199,9 @@ void load_in_order(ObjectReader& archive, std::vector<LoadUnit> units, int worke
                 "restore another backup: holdfast list");
 }
 
-void load_anywhere(ObjectReader& archive, std::vector<LoadUnit> units, int workers,
-                   const LoadJob& job) {
+void load_wave(ObjectReader& archive, std::vector<LoadUnit> units, int workers,
+               const LoadJob& job) {
+  workers = static_cast<int>(std::min<size_t>(static_cast<size_t>(workers), units.size()));
   LoadQueue queue(std::move(units), job.plans, workers);
   run_workers(
       workers, job.run,
@@ -206,6 +216,12 @@ void load_anywhere(ObjectReader& archive, std::vector<LoadUnit> units, int worke
       [] {});
 }
 
+void load_anywhere(ObjectReader& archive, std::vector<LoadUnit> units, int workers,
+                   const LoadJob& job) {
+  for (std::vector<LoadUnit>& wave : in_waves(std::move(units), job.dependencies))
+    load_wave(archive, std::move(wave), workers, job);
+}
+
 }  // namespace
 
 std::string data_session_settings(int server_major, const std::string& encoding) {
@@ -218,10 +234,12 @@ void load_data(ObjectStore& store, const Manifest& manifest, const OpenKeys& key
                const Run& run) {
   std::vector<LoadUnit> units = load_units(manifest, wanted);
   std::map<int, SendPlan> plans;
+  DataDependencies dependencies;
   {
     Connection connection = Connection::open(target, "holdfast restore");
     connection.execute(data_session_settings(connection.server_major(), manifest.encoding));
     plans = send_plans(toc, wanted, connection);
+    dependencies = data_dependencies(plans, connection);
   }
   ProgressCounters& counters = run.progress.counters();
   for (const LoadUnit& unit : units) {
@@ -240,7 +258,7 @@ void load_data(ObjectStore& store, const Manifest& manifest, const OpenKeys& key
   std::unique_ptr<ObjectReader> archive = open_archive(store, manifest, keys);
   int workers = static_cast<int>(
       std::min<size_t>(static_cast<size_t>(worker_count(jobs)), std::max<size_t>(1, units.size())));
-  LoadJob job{manifest, target, plans, create_objects, run};
+  LoadJob job{manifest, target, plans, dependencies, create_objects, run};
   if (manifest.seal)
     load_in_order(*archive, std::move(units), workers, job);
   else

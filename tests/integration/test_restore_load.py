@@ -1,6 +1,7 @@
 """How a restore loads: large tables whole and frozen, their indexes one by one, and nothing less when that is refused."""
 
 import re
+import secrets
 import sys
 import unittest
 from pathlib import Path
@@ -100,6 +101,67 @@ class RestoreLoad(unittest.TestCase):
         self.assertIn("visits_only_here", failed.err)
         self.assertEqual(self.server.psql("SELECT string_agg(datname, ' ' ORDER BY datname) FROM pg_database"
                                           " WHERE datname NOT LIKE 'template%'"), "care postgres")
+
+
+# An extension with rows of its own that must stay, and with tables that have foreign keys from the start.
+EXTENSION = """
+CREATE TABLE shipped (id int PRIMARY KEY, own bool NOT NULL DEFAULT true);
+INSERT INTO shipped VALUES (1, false), (2, false);
+SELECT pg_catalog.pg_extension_config_dump('shipped', 'WHERE own');
+CREATE TABLE a_parents (id int PRIMARY KEY);
+CREATE TABLE kids (id int PRIMARY KEY REFERENCES a_parents, note text);
+CREATE TABLE a_grandkids (id int REFERENCES kids, note text);
+SELECT pg_catalog.pg_extension_config_dump('a_parents', '');
+SELECT pg_catalog.pg_extension_config_dump('kids', '');
+SELECT pg_catalog.pg_extension_config_dump('a_grandkids', '');
+"""
+ROWS = """
+CREATE EXTENSION hf_tables;
+INSERT INTO shipped VALUES (10), (11);
+INSERT INTO a_parents SELECT generate_series(1, 1000);
+INSERT INTO kids SELECT i, repeat('k', 5000) || i FROM generate_series(1, 1000) i;
+INSERT INTO a_grandkids SELECT 1 + i % 1000, repeat(md5(i::text), 40) FROM generate_series(1, 20000) i;
+"""
+
+
+class RestoreExtension(unittest.TestCase):
+    """PostgreSQL 18 looks for extensions where it is told to."""
+
+    def setUp(self):
+        harness.skip_unless_server(18)
+        place = harness.temp_dir()
+        place.chmod(0o755)
+        (place / "extension").mkdir(mode=0o755)
+        (place / "extension/hf_tables.control").write_text("default_version = '1.0'\nschema = public\n"
+                                                           "relocatable = false\n")
+        (place / "extension/hf_tables--1.0.sql").write_text(EXTENSION)
+        self.server = harness.Server(major=18, settings={"extension_control_path": f"{place}:$system"})
+        self.addCleanup(self.server.close)
+        self.server.createdb("care")
+        self.server.psql(ROWS, db="care")
+        self.folder = harness.temp_dir()
+        key = self.folder / "key"
+        key.write_text(secrets.token_urlsafe(48) + "\n")
+        key.chmod(0o600)
+        self.env = {"DATABASE_URL": self.server.url("care"), "BACKUP_DIR": self.folder,
+                    "HOLDFAST_PG_BINDIR": self.server.bindir}
+        self.sealed = {**self.env, "BACKUP_KEY_FILE": key}
+
+    def rows_of(self, db):
+        return self.server.psql("".join(f"SELECT '{table}', count(*), md5(string_agg(t::text, ',' ORDER BY t::text))"
+                                        f" FROM {table} t;" for table in ("shipped", "a_parents", "kids", "a_grandkids")),
+                                db=db)
+
+    def test_tables_with_foreign_keys_come_in_their_order_and_rows_that_were_there_stay(self):
+        for number, env in enumerate((self.env, self.sealed)):
+            for jobs in ("1", "4"):
+                with self.subTest(sealed=env is self.sealed, jobs=jobs):
+                    made = harness.holdfast("backup", "--type", "dump", "--json", env=env).json()
+                    back = f"back{number}{jobs}"
+                    # What the extension brings is in neither the dump nor its counts.
+                    harness.holdfast("restore", made["results"][0]["id"], "--database", back, "--jobs", jobs,
+                                     "--read-back", "counts", env=env)
+                    self.assertEqual(self.rows_of(back), self.rows_of("care"))
 
 
 if __name__ == "__main__":
