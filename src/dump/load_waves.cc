@@ -31,14 +31,13 @@ class Waves {
 }  // namespace
 
 DataDependencies data_dependencies(const std::map<int, SendPlan>& plans, Connection& connection) {
-  // Names as in a COPY statement: pg_dump quotes them as the server does.
   QueryResult found = connection.query(
-      "SELECT conrelid::pg_catalog.regclass, confrelid::pg_catalog.regclass"
-      " FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conrelid <> confrelid");
+      "SELECT conrelid, confrelid FROM pg_catalog.pg_constraint WHERE contype = 'f' AND conrelid "
+      "<> confrelid");
   DataDependencies dependencies;
   if (found.rows() == 0) return dependencies;
   std::map<std::string, int> ids;
-  for (const auto& [id, plan] : plans) ids[plan.target.table] = id;
+  for (const auto& [id, plan] : plans) ids[plan.table_oid] = id;
   for (int row = 0; row < found.rows(); ++row) {
     auto table = ids.find(found.text(row, 0)), before = ids.find(found.text(row, 1));
     if (table != ids.end() && before != ids.end())

@@ -43,25 +43,22 @@ std::optional<BinaryRows> binary_rows_for(Connection& connection, const QueryRes
   return BinaryRows(std::move(columns));
 }
 
-// Rows that are there already, of an extension's own table for example, are nobody's to remove.
-bool can_be_made_anew(Connection& connection, const CopyTarget& target) {
-  return connection
-             .query(
-                 "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_am a ON a.oid = c.relam"
-                 " WHERE c.oid = $1::pg_catalog.regclass AND c.relkind = 'r' AND a.amname = 'heap'"
-                 " AND pg_catalog.has_table_privilege(c.oid, 'TRUNCATE')",
-                 {target.table})
-             .rows() > 0;
-}
-
 SendPlan send_plan(Connection& connection, CopyTarget target) {
   SendPlan plan;
+  QueryResult table = connection.query(
+      "SELECT c.oid, c.relkind = 'r' AND coalesce(a.amname, '') = 'heap'"
+      " AND pg_catalog.has_table_privilege(c.oid, 'TRUNCATE')"
+      " FROM pg_catalog.pg_class c LEFT JOIN pg_catalog.pg_am a ON a.oid = c.relam"
+      " WHERE c.oid = $1::pg_catalog.regclass",
+      {target.table});
+  if (table.rows() == 1) plan.table_oid = table.text(0, 0);
   if (!target.columns.empty()) {
     QueryResult found = connection.query(
         fmt::format("SELECT {} FROM ONLY {} LIMIT 1",
                     target.columns.substr(1, target.columns.size() - 2), target.table));
     plan.binary = binary_rows_for(connection, found);
-    plan.can_be_made_anew = found.rows() == 0 && can_be_made_anew(connection, target);
+    // Rows that are there already, of an extension's own table for example, are nobody's to remove.
+    plan.can_be_made_anew = found.rows() == 0 && table.rows() == 1 && table.boolean(0, 1);
   }
   plan.target = std::move(target);
   return plan;

@@ -44,6 +44,7 @@ std::string place_of(const LoadUnit& unit, const Manifest& manifest);
 // converted here (pg/binary_rows.h), as binary, which spares the server the parsing.
 struct SendPlan {
   CopyTarget target;
+  std::string table_oid;  // in the database that is loaded
   std::optional<BinaryRows> binary;
   // An ordinary table without a row that this login may truncate.
   bool can_be_made_anew = false;
