@@ -1,10 +1,6 @@
 #include "audit/identity.h"
 
-#include <pwd.h>
-#include <unistd.h>
-
-#include <string_view>
-#include <vector>
+#include "base/this_machine.h"
 
 namespace holdfast {
 namespace {
@@ -22,20 +18,6 @@ bool in_github(const Variables& environment) {
 
 bool in_gitlab(const Variables& environment) {
   return value_of(environment, "GITLAB_CI") == "true";
-}
-
-std::string user_name() {
-  std::vector<char> buffer(16 << 10);
-  passwd entry{}, *found = nullptr;
-  uid_t user = ::getuid();
-  if (::getpwuid_r(user, &entry, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
-    return found->pw_name;
-  return "uid " + std::to_string(user);  // containers have users without a name
-}
-
-std::string host_name() {
-  char name[256] = {};
-  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
 #include "cli/alerting.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
+#include "base/this_machine.h"
 #include "cli/audit_trail.h"
 #include "cli/stores.h"
 
@@ -69,8 +69,7 @@ std::string alert_source(const Config& config) {
 
 FailureFacts alert_facts(const Config& config) {
   FailureFacts facts;
-  char host[256] = {};
-  if (::gethostname(host, sizeof host - 1) == 0) facts.host = host;
+  facts.host = host_name();
   std::string server = environment_value(config, "GITHUB_SERVER_URL");
   std::string repository = environment_value(config, "GITHUB_REPOSITORY");
   std::string job = environment_value(config, "GITHUB_RUN_ID");

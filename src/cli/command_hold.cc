@@ -1,10 +1,9 @@
 // holdfast hold, holdfast unhold: keeps a backup whatever retention says, until somebody lifts it.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <pwd.h>
-#include <unistd.h>
 
 #include "base/text.h"
+#include "base/this_machine.h"
 #include "cli/backups.h"
 #include "cli/branch_backups.h"
 #include "cli/command.h"
@@ -13,18 +12,6 @@
 
 namespace holdfast {
 namespace {
-
-// "anna@db1": who holds it.
-std::string user_and_host() {
-  constexpr size_t kBufferBytes = 16 << 10, kHostBytesMax = 256;
-  std::vector<char> buffer(kBufferBytes);
-  struct passwd entry, *found = nullptr;
-  ::getpwuid_r(::getuid(), &entry, buffer.data(), buffer.size(), &found);
-  char host[kHostBytesMax] = {};
-  ::gethostname(host, sizeof host - 1);
-  std::string user = found != nullptr ? found->pw_name : std::to_string(::getuid());
-  return printable(fmt::format("{}@{}", user, host));
-}
 
 // A backup of either kind, and the stores that know of it.
 struct Holdable {
@@ -59,7 +46,9 @@ int command_hold(CommandContext& context) {
     throw Error(ErrorCode::invalid, "hold: why?", "say the reason: --reason 'audit 2026'");
   std::vector<OpenStore> stores = open_stores(context.config, context.run);
   Holdable found = find_argument(context, stores, "hold");
-  Hold hold{reason, user_and_host(), context.run.clock.now()};
+  // "anna@db1": who holds it.
+  std::string by = printable(fmt::format("{}@{}", user_name(), host_name()));
+  Hold hold{reason, by, context.run.clock.now()};
   OperationPart& part =
       context.operation.begin("hold", found.id, AuditNeed::wanted, {{"reason", reason}});
   std::vector<std::string> held_in;

@@ -1,12 +1,12 @@
 #include "cli/schedule_jobs.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 
 #include "alert/alerts.h"
 #include "base/text.h"
+#include "base/this_machine.h"
 #include "cli/source_host.h"
 
 namespace holdfast {
@@ -41,13 +41,7 @@ std::vector<Config> configs_of_sources(const Config& config) {
 
 // What tells this machine from others: its name and its id.
 std::string host_identity() {
-  constexpr size_t kHostBytesMax = 256;
-  constexpr uint64_t kIdBytesMax = 4096;
-  char host[kHostBytesMax] = {};
-  ::gethostname(host, sizeof host - 1);
-  std::string id;
-  if (file_exists("/etc/machine-id")) id = read_file("/etc/machine-id", kIdBytesMax);
-  return fmt::format("{} {}", host, trim(id));
+  return fmt::format("{} {}", host_name(), machine_id());
 }
 
 bool is_of_this_machine(const std::string& hosts) {

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/this_machine.h"
 #include "cli/backups.h"
 #include "dump/names.h"
 #include "seal/sha256.h"
@@ -23,7 +24,6 @@ namespace {
 
 constexpr const char* kLockName = ".holdfast.lock";
 constexpr size_t kMachineDigits = 16;
-constexpr uint64_t kMachineIdBytesMax = 4096;
 
 std::string without_trailing_slashes(std::string folder) {
   while (folder.size() > 1 && folder.back() == '/') folder.pop_back();
@@ -173,14 +173,8 @@ std::string state_folder(const Config& config) {
 }
 
 std::string machine_name(const Config& config) {
-  constexpr size_t kHostBytesMax = 256;
-  char host[kHostBytesMax] = {};
-  ::gethostname(host, sizeof host - 1);
-  std::string id;
-  for (const char* file : {"/etc/machine-id", "/var/lib/dbus/machine-id"})
-    if (id.empty() && file_exists(file)) id = read_file(file, kMachineIdBytesMax);
-  return short_hash(
-      fmt::format("holdfast\n{}\n{}\n{}\n{}", host, trim(id), ::getuid(), state_folder(config)));
+  return short_hash(fmt::format("holdfast\n{}\n{}\n{}\n{}", host_name(), machine_id(), ::getuid(),
+                                state_folder(config)));
 }
 
 ReapScope StoreLock::reap_scope(const OpenStore& store, const Config& config, const Clock& clock) {

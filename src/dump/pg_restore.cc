@@ -31,17 +31,13 @@ struct QueryFailure {
   std::string command;  // its first line
 };
 
-bool starts_with(std::string_view text, std::string_view start) {
-  return text.substr(0, start.size()) == start;
-}
-
 // Whether the data and its structure are complete without this command.
 bool harmless(const QueryFailure& failure) {
   const std::string& message = failure.message;
   if (contains(message, "schema \"public\" already exists")) return true;
   // A newer pg_restore sets parameters that an older server does not know.
   if (contains(message, "unrecognized configuration parameter") &&
-      starts_with(failure.command, "SET "))
+      failure.command.starts_with("SET "))
     return true;
   bool rights = contains(message, "must be ") || contains(message, "permission denied");
   if (!rights) return false;
@@ -56,12 +52,12 @@ bool harmless(const QueryFailure& failure) {
                                                                "ALTER EVENT TRIGGER",
                                                                "CREATE SUBSCRIPTION"};
   return std::any_of(kBesideTheData.begin(), kBesideTheData.end(),
-                     [&](std::string_view start) { return starts_with(failure.command, start); });
+                     [&](std::string_view start) { return failure.command.starts_with(start); });
 }
 
 std::string in_words(const QueryFailure& failure) {
   std::string_view message = failure.message;
-  if (starts_with(message, "ERROR:")) message.remove_prefix(6);
+  if (message.starts_with("ERROR:")) message.remove_prefix(6);
   std::string text(trim(message));
   if (!failure.command.empty()) text += " (" + failure.command + ")";
   return printable(text);
@@ -142,9 +138,9 @@ PgRestoreFindings classify_pg_restore_errors(const std::string& stderr_text, int
     if (size_t at = rest.find(kIgnored); at != std::string_view::npos) {
       rest.remove_prefix(at + kIgnored.size());
       std::from_chars(rest.data(), rest.data() + rest.size(), ignored);
-    } else if (starts_with(rest, kError)) {
+    } else if (rest.starts_with(kError)) {
       rest.remove_prefix(kError.size());
-      bool query = starts_with(rest, kQueryFailed);
+      bool query = rest.starts_with(kQueryFailed);
       if (query) {
         rest.remove_prefix(kQueryFailed.size());
         ++seen;
@@ -153,7 +149,7 @@ PgRestoreFindings classify_pg_restore_errors(const std::string& stderr_text, int
         fatal = true;
         findings.errors.push_back(printable(rest));
       }
-    } else if (starts_with(rest, kCommandWas) && !failures.empty()) {
+    } else if (rest.starts_with(kCommandWas) && !failures.empty()) {
       failures.back().command = first_line(rest.substr(kCommandWas.size()));
     }
   }
