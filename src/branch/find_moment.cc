@@ -70,7 +70,7 @@ class Prober {
       login_.database = chosen.database;
     }
     ComputeAccess access(client_, branch, login_, run_);
-    Connection connection = Connection::open(access.conninfo(), "holdfast find");
+    Connection connection = Connection::open_as_configured(access.conninfo(), "holdfast find");
     std::stop_callback cancelling(run_.stop, [&] { connection.cancel(); });
     connection.execute("BEGIN READ ONLY");
     // Rows that a policy hides would be taken for rows that are not there.

@@ -54,7 +54,7 @@ std::vector<std::string> read_checks(const std::string& sql, const std::string& 
 std::vector<CheckOutcome> run_checks(const Conninfo& database,
                                      const std::vector<std::string>& queries, const Run& run) {
   std::vector<CheckOutcome> outcomes;
-  Connection connection = Connection::open(database, "holdfast check");
+  Connection connection = Connection::open_as_configured(database, "holdfast check");
   connection.execute("SET default_transaction_read_only = on");
   for (const std::string& query : queries) {
     run.check_stop();

@@ -105,6 +105,7 @@ std::string document_body(const Manifest& m) {
   text("encoding", m.encoding);
   text("collate", m.collate);
   text("ctype", m.ctype);
+  if (!m.time_zone.empty()) text("time_zone", m.time_zone);
   text("schema_fingerprint", m.schema_fingerprint);
   add_list(out, "extensions", m.extensions, [](std::string& to, const ExtensionRecord& extension) {
     add(to, R"({{"name": {}, "version": {}}})", json_text(extension.name),
@@ -284,6 +285,7 @@ Manifest parse_document(const std::string& text) {
   m.encoding = fields.text("encoding");
   m.collate = fields.text("collate");
   m.ctype = fields.text("ctype");
+  if (document.contains("time_zone")) m.time_zone = fields.text("time_zone");
   m.schema_fingerprint = fields.text("schema_fingerprint");
   read_lists(fields, m);
   m.tables = tables.take();

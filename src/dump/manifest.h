@@ -94,6 +94,7 @@ struct Manifest {
   std::optional<SealRecord> seal;
 
   std::string encoding, collate, ctype;
+  std::string time_zone;  // of the session that dumped, by default; empty: not known
   std::vector<ExtensionRecord> extensions;
   std::string schema_fingerprint;     // see dump/fingerprint.h
   std::vector<std::string> excluded;  // "--exclude-table-data audit_events", as the user said it

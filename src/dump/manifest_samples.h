@@ -59,6 +59,7 @@ inline Manifest sample_manifest(const std::string& database = "care_commons",
   m.globals_sha256 = sample_hex(64, 3);
   m.encoding = "UTF8";
   m.collate = m.ctype = "en_US.UTF-8";
+  m.time_zone = "Europe/Berlin";
   m.extensions = {{"plpgsql", "1.0"}, {"pgcrypto", "1.3"}};
   m.schema_fingerprint = sample_hex(64, 4);
   m.excluded = {"--exclude-table-data audit_events"};

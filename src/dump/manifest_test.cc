@@ -74,6 +74,7 @@ TEST(ManifestTest, EveryFieldReadsBack) {
   EXPECT_EQ(back.encoding, m.encoding);
   EXPECT_EQ(back.collate, m.collate);
   EXPECT_EQ(back.ctype, m.ctype);
+  EXPECT_EQ(back.time_zone, m.time_zone);
   EXPECT_EQ(back.schema_fingerprint, m.schema_fingerprint);
   EXPECT_EQ(back.excluded, m.excluded);
   ASSERT_EQ(back.extensions.size(), 2u);
@@ -128,7 +129,9 @@ TEST(ManifestTest, TheLeastThereCanBe) {
   m.globals_sha256.clear();
   m.archive_bytes = m.toc_bytes;
   m.lsn.clear();
+  m.time_zone.clear();
   Manifest back = read_manifest(write_manifest(m));
+  EXPECT_TRUE(back.time_zone.empty());
   EXPECT_FALSE(back.globals_object);
   EXPECT_TRUE(back.tables.empty());
   EXPECT_EQ(back.total_rows(), 0u);

@@ -68,9 +68,7 @@ class Preflight {
           "put the direct host into DATABASE_URL");
     connection_ = Connection::open(direct_, "holdfast preflight");
     // Even asking for a table's size queues behind an exclusive lock.
-    connection_->execute(
-        fmt::format("SET search_path = ''; SET statement_timeout = 0; SET lock_timeout = {}",
-                    options_.lock_timeout_ms));
+    connection_->execute(fmt::format("SET lock_timeout = {}", options_.lock_timeout_ms));
     login_ = connection_->query_text("SELECT current_user");
     add(FindingLevel::ok,
         fmt::format("{} (PostgreSQL {})", direct_.display(),

@@ -21,6 +21,7 @@ namespace holdfast {
 namespace {
 
 constexpr size_t kArchiveReadBytes = 256 << 10;
+constexpr const char* kInvalidParameterValue = "22023";
 
 std::vector<LoadUnit> load_units(const Manifest& manifest, const std::set<int>& wanted) {
   std::vector<LoadUnit> units;
@@ -87,7 +88,7 @@ struct LoadJob {
 
   Connection connect() const {
     Connection connection = Connection::open(target, "holdfast restore worker");
-    connection.execute(data_session_settings(connection.server_major(), manifest.encoding));
+    prepare_to_load(connection, manifest);
     return connection;
   }
 };
@@ -225,8 +226,24 @@ void load_anywhere(ObjectReader& archive, std::vector<LoadUnit> units, int worke
 }  // namespace
 
 std::string data_session_settings(int server_major, const std::string& encoding) {
-  return dump_session_settings(server_major) + ";SET client_encoding = '" + encoding +
-         "';SET synchronous_commit = off;SET check_function_bodies = off";
+  return dump_session_settings(server_major) + ";SET client_encoding = '" + encoding + "'";
+}
+
+std::string settable_time_zone(Connection& connection, const Manifest& manifest) {
+  if (manifest.time_zone.empty()) return {};
+  try {
+    connection.query("SELECT pg_catalog.set_config('TimeZone', $1, false)", {manifest.time_zone});
+    return manifest.time_zone;
+  } catch (const Error&) {
+    if (connection.last_sqlstate() != kInvalidParameterValue) throw;
+    return {};
+  }
+}
+
+void prepare_to_load(Connection& connection, const Manifest& manifest) {
+  connection.execute(load_session_settings(connection.server_major()));
+  connection.execute("SET client_encoding = '" + manifest.encoding + "'");
+  settable_time_zone(connection, manifest);
 }
 
 void load_data(ObjectStore& store, const Manifest& manifest, const OpenKeys& keys,
@@ -237,7 +254,7 @@ void load_data(ObjectStore& store, const Manifest& manifest, const OpenKeys& key
   DataDependencies dependencies;
   {
     Connection connection = Connection::open(target, "holdfast restore");
-    connection.execute(data_session_settings(connection.server_major(), manifest.encoding));
+    prepare_to_load(connection, manifest);
     plans = send_plans(toc, wanted, connection);
     dependencies = data_dependencies(plans, connection);
   }

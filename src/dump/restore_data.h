@@ -15,8 +15,14 @@
 
 namespace holdfast {
 
-// SET statements for a session that loads or reads rows of an archive in `encoding`.
+// SET statements for a session that reads rows as those of an archive in `encoding` are written.
 std::string data_session_settings(int server_major, const std::string& encoding);
+
+// Makes `connection` one that loads rows of `manifest`, in the time zone that they come from.
+void prepare_to_load(Connection& connection, const Manifest& manifest);
+
+// Sets that time zone, and returns its name; empty where it is not known, here or to the server.
+std::string settable_time_zone(Connection& connection, const Manifest& manifest);
 
 // Loads the tables and large objects of `manifest` whose dump ids are in `wanted`. The unit of work
 // is a piece, so that one table keeps every connection busy; each is a COPY of its own. Before a

@@ -140,10 +140,23 @@ struct IndexSessions {
   std::string parallel, serial;
 };
 
+// As `options` of a connection string wants it (libpq, 34.1.2).
+std::string escaped_option(const std::string& value) {
+  std::string escaped;
+  for (char c : value) {
+    if (c == ' ' || c == '\\') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
 // Asked for before hours of building, in which a connection would be idle.
-IndexSessions index_sessions(const Conninfo& target, int jobs) {
+IndexSessions index_sessions(const Conninfo& target, const Manifest& manifest, int jobs) {
   Connection connection = Connection::open(target, "holdfast restore");
-  return {index_session_options(connection, jobs), index_session_options(connection, jobs, false)};
+  std::string zone = settable_time_zone(connection, manifest);  // materialized views may ask for it
+  if (!zone.empty()) zone = " -c TimeZone=" + escaped_option(zone);
+  return {index_session_options(connection, jobs) + zone,
+          index_session_options(connection, jobs, false) + zone};
 }
 
 // Returns what of `after_data` is left to do.
@@ -187,7 +200,7 @@ void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveTo
     load_data(store, manifest, options.keys, toc, target, selection.data, jobs, run);
   });
   phases.time("building indexes", [&] {
-    IndexSessions sessions = index_sessions(target, jobs);
+    IndexSessions sessions = index_sessions(target, manifest, jobs);
     std::vector<int> left =
         build_large_indexes(toc, manifest, selection.after_data, jobs, sessions, entries, run);
     entries.restore(left, sessions.parallel, jobs, run);

@@ -51,6 +51,9 @@ SchemaDump::SchemaDump(const ClientTools& tools, const Conninfo& source,
   options.argv.insert(options.argv.end(), arguments.begin(), arguments.end());
   options.env = clean_environment();
   options.env.merge(login_.env());
+  // Definitions hold points in time as the session's zone writes them (bounds of partitions), and
+  // are compared with those of another server.
+  options.env["PGTZ"] = "UTC";
   options.inherit = login_.inherit();
   options.pipe_stdout = true;
   process_ = std::make_unique<Process>(options);

@@ -28,13 +28,14 @@ SnapshotSession::SnapshotSession(const Conninfo& source, int lock_timeout_ms, co
   facts_.system_identifier = system_identifier(connection_);
   QueryResult database = connection_.query(
       "SELECT current_database(), pg_encoding_to_char(encoding), datcollate, datctype,"
-      " current_setting('server_version')"
+      " current_setting('server_version'), current_setting('TimeZone')"
       " FROM pg_database WHERE datname = current_database()");
   facts_.database = database.text(0, 0);
   facts_.encoding = database.text(0, 1);
   facts_.collate = database.text(0, 2);
   facts_.ctype = database.text(0, 3);
   facts_.server_version = database.text(0, 4);
+  facts_.time_zone = database.text(0, 5);
   facts_.server_major = connection_.server_major();
   facts_.server = source.display();
 
@@ -76,6 +77,7 @@ void SnapshotSession::describe(Manifest& manifest) const {
   manifest.encoding = facts_.encoding;
   manifest.collate = facts_.collate;
   manifest.ctype = facts_.ctype;
+  manifest.time_zone = facts_.time_zone;
   manifest.extensions = facts_.extensions;
 }
 

@@ -294,6 +294,7 @@ class Rehearsal {
       return {};
     } catch (const Error& error) {
       run_.check_stop();
+      if (error.code() == ErrorCode::unavailable) throw;  // says nothing of the backup
       return error.what();
     }
   }

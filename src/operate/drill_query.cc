@@ -78,7 +78,7 @@ struct Answer {
 class Asking {
  public:
   Asking(const Conninfo& database, const Run& run)
-      : connection_(Connection::open(database, "holdfast drill")), run_(run) {}
+      : connection_(Connection::open_as_configured(database, "holdfast drill")), run_(run) {}
 
   DrillQuery ask(const DrillQuestion& question, int64_t timeout_seconds) {
     run_.check_stop();

@@ -57,6 +57,7 @@ struct StateMeaning {
 
 constexpr std::string_view kServerGone =
     "see the server's log: it may have been restarted, or have run out of memory";
+constexpr int kJitMajor = 11;
 constexpr std::string_view kValuesHidden =
     "values are not shown, since they may be personal data; the server's log has the whole message";
 
@@ -304,6 +305,12 @@ PgHandle start_connecting(const std::map<std::string, std::string>& parameters) 
   return pg;
 }
 
+int major_version(int server_version) {
+  constexpr int kFirstVersionNumber = 10'000;
+  return server_version >= kFirstVersionNumber ? server_version / kFirstVersionNumber
+                                               : server_version;
+}
+
 std::string field_of(const PGresult* result, int field) {
   const char* text = PQresultErrorField(result, field);
   return text == nullptr ? "" : text;
@@ -333,8 +340,8 @@ uint64_t QueryResult::affected() const {
   return count.empty() ? 0 : parse_number<uint64_t>(count);
 }
 
-Connection Connection::open(const Conninfo& conninfo, const std::string& name,
-                            int timeout_seconds) {
+Connection Connection::open_as_configured(const Conninfo& conninfo, const std::string& name,
+                                          int timeout_seconds) {
   // The environment's and the service file's values count as the user's, too.
   std::map<std::string, std::string> resolved = conninfo.resolved();
   std::map<std::string, std::string> parameters = conninfo.parameters_with_secret();
@@ -353,6 +360,14 @@ Connection Connection::open(const Conninfo& conninfo, const std::string& name,
   PQsetErrorVerbosity(pg.get(), PQERRORS_TERSE);
   PQsetErrorContextVisibility(pg.get(), PQSHOW_CONTEXT_NEVER);
   return Connection(pg.release());
+}
+
+Connection Connection::open(const Conninfo& conninfo, const std::string& name,
+                            int timeout_seconds) {
+  Connection connection = open_as_configured(conninfo, name, timeout_seconds);
+  if (conninfo.parameters_with_secret().count("replication") == 0)
+    connection.execute(guarded_session_settings(connection.server_version()));
+  return connection;
 }
 
 QueryResult Connection::check(PGresult* result) {
@@ -437,12 +452,21 @@ Error server_error(const std::string& sqlstate, const std::string& message,
   return Error(code, text, hint.empty() ? printable(server_hint) : hint);
 }
 
-std::string dump_session_settings(int server_version) {
-  constexpr int kFirstVersionNumber = 10'000;
-  int major =
-      server_version >= kFirstVersionNumber ? server_version / kFirstVersionNumber : server_version;
+std::string guarded_session_settings(int server_version) {
   std::string settings =
       "SELECT pg_catalog.set_config('search_path', '', false);"
+      "SET default_transaction_read_only = off;"
+      "SET statement_timeout = 0;"
+      "SET lock_timeout = 0;"
+      "SET idle_in_transaction_session_timeout = 0";
+  int major = major_version(server_version);
+  if (major >= 14) settings += ";SET idle_session_timeout = 0";
+  if (major >= 17) settings += ";SET transaction_timeout = 0";
+  return settings;
+}
+
+std::string dump_session_settings(int server_version) {
+  std::string settings =
       "SET client_min_messages = error;"
       "SET datestyle = ISO;"
       "SET intervalstyle = postgres;"
@@ -455,12 +479,21 @@ std::string dump_session_settings(int server_version) {
       "SET quote_all_identifiers = off;"
       "SET row_security = off;"
       "SET synchronize_seqscans = off;"
-      "SET max_parallel_workers_per_gather = 0;"
-      "SET statement_timeout = 0;"
-      "SET idle_in_transaction_session_timeout = 0";
-  if (major >= 11) settings += ";SET jit = off";
-  if (major >= 14) settings += ";SET idle_session_timeout = 0";
-  if (major >= 17) settings += ";SET transaction_timeout = 0";
+      "SET max_parallel_workers_per_gather = 0";
+  if (major_version(server_version) >= kJitMajor) settings += ";SET jit = off";
+  return settings;
+}
+
+std::string load_session_settings(int server_version) {
+  std::string settings =
+      "SET client_min_messages = error;"
+      "SET xmloption = content;"
+      "SET standard_conforming_strings = on;"
+      "SET array_nulls = on;"
+      "SET row_security = off;"
+      "SET synchronous_commit = off;"
+      "SET check_function_bodies = off";
+  if (major_version(server_version) >= kJitMajor) settings += ";SET jit = off";
   return settings;
 }
 

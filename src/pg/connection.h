@@ -54,10 +54,18 @@ class Connection {
   // (network, starting up), not_found (no such database), invalid (a parameter), each with a hint;
   // passwords never appear.
   //
+  // The session is for our own SQL, whatever the login's and the database's settings: names that we
+  // do not qualify are pg_catalog's (a database's owner could put functions of his own before them,
+  // which would run with our rights), nothing times out, and writing is not forbidden. (Not so for
+  // replication, whose sessions know no settings.)
+  //
   // The client's encoding stays the session's default: who copies data sets it to the database's
   // own (SET client_encoding), so that bytes arrive as they are stored.
   static Connection open(const Conninfo& conninfo, const std::string& name = "holdfast",
                          int timeout_seconds = kConnectTimeoutSeconds);
+  // The same for SQL that an operator wrote: as `psql` with this login would run it.
+  static Connection open_as_configured(const Conninfo& conninfo, const std::string& name,
+                                       int timeout_seconds = kConnectTimeoutSeconds);
 
   // Runs one statement (or several; the result is the last one's). Throws Error with the server's
   // message. A COPY is only started: its data belongs to copy_stream.h.
@@ -94,11 +102,18 @@ class Connection {
 Error server_error(const std::string& sqlstate, const std::string& message,
                    const std::string& detail = {}, const std::string& server_hint = {});
 
-// Session settings for reading and loading data: text is the same whatever the session's defaults
-// (pg_dump's own settings, and a fixed time zone), nothing times out but locks (the caller's
-// choice), every name is qualified, and row security fails instead of hiding rows. SET statements
-// joined by
-// ";", without one at the end. `server_version` as of server_version() or server_major().
+// What Connection::open() begins a session with; the forms of what follows.
+std::string guarded_session_settings(int server_version);
+
+// Session settings for reading data, beside those that every session of ours begins with: text is
+// the same whatever the defaults (pg_dump's own settings, and a fixed time zone), and row security
+// fails instead of hiding rows. SET statements joined by ";", without one at the end.
+// `server_version` as of server_version() or server_major().
 std::string dump_session_settings(int server_version);
+
+// The same for loading rows. Constraints and generated columns are to come out as they did where
+// the rows are from, so what a function may ask for (DateStyle, IntervalStyle) stays the
+// database's: text as dump_session_settings() had it written is read alike under any of them.
+std::string load_session_settings(int server_version);
 
 }  // namespace holdfast

@@ -65,15 +65,19 @@ TEST(ServerErrorTest, MessagesArePrintable) {
 }
 
 TEST(SessionSettingsTest, FitTheServersVersion) {
-  auto has = [](int version, const char* setting) {
-    return dump_session_settings(version).find(setting) != std::string::npos;
+  auto has = [](const std::string& settings, const char* setting) {
+    return settings.find(setting) != std::string::npos;
   };
-  EXPECT_TRUE(has(150018, "row_security = off"));
-  EXPECT_FALSE(has(150018, "transaction_timeout = 0;") || has(150018, "SET transaction_timeout"));
-  EXPECT_TRUE(has(170002, "SET transaction_timeout = 0"));
-  EXPECT_TRUE(has(17, "SET transaction_timeout = 0"));
-  EXPECT_FALSE(has(100023, "jit"));
-  EXPECT_FALSE(dump_session_settings(150018).ends_with(';'));
+  EXPECT_TRUE(has(dump_session_settings(150018), "row_security = off"));
+  EXPECT_TRUE(has(load_session_settings(150018), "row_security = off"));
+  EXPECT_FALSE(has(guarded_session_settings(150018), "SET transaction_timeout"));
+  EXPECT_TRUE(has(guarded_session_settings(170002), "SET transaction_timeout = 0"));
+  EXPECT_TRUE(has(guarded_session_settings(17), "SET transaction_timeout = 0"));
+  EXPECT_FALSE(has(guarded_session_settings(130004), "SET idle_session_timeout"));
+  EXPECT_FALSE(has(dump_session_settings(100023), "jit"));
+  for (const std::string& settings : {guarded_session_settings(150018),
+                                      dump_session_settings(150018), load_session_settings(150018)})
+    EXPECT_FALSE(settings.ends_with(';'));
 }
 
 TEST(ConnectionTest, SaysThatNothingListens) {
