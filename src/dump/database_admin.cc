@@ -18,6 +18,7 @@ constexpr size_t kWorkingDigits = 8;
 constexpr int kSwapTries = 3;  // PostgreSQL itself waits 5 s in each
 constexpr int kEndSessionsEveryMs = 100;
 constexpr int kDropForceMajor = 13;
+constexpr int kNamedProviderMajor = 15;
 
 std::string end_sessions_sql(Connection& admin, const std::string& database) {
   return "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
@@ -115,6 +116,68 @@ std::vector<std::string> property_statements(Connection& admin, const std::strin
   return statements;
 }
 
+std::string create_statement(Connection& admin, const std::string& name, const DatabaseSpec& spec) {
+  std::string sql = fmt::format("CREATE DATABASE {} TEMPLATE template0 ENCODING {}",
+                                admin.quote_identifier(name), admin.quote_literal(spec.encoding));
+  auto option = [&](const std::string& key, const std::string& value) {
+    if (!value.empty()) sql += fmt::format(" {} {}", key, admin.quote_literal(value));
+  };
+  option("LC_COLLATE", spec.collate);
+  option("LC_CTYPE", spec.ctype);
+  if (!spec.provider.empty()) {
+    sql += " LOCALE_PROVIDER " + spec.provider;
+    option(spec.provider == "icu" ? "ICU_LOCALE" : "BUILTIN_LOCALE", spec.locale);
+    option("ICU_RULES", spec.icu_rules);
+  } else if (admin.server_major() >= kNamedProviderMajor && !spec.collate.empty()) {
+    // Where the server's default provider is another, the locale's names would not be libc's.
+    sql += " LOCALE_PROVIDER libc";
+  }
+  if (!spec.tablespace.empty()) sql += " TABLESPACE " + admin.quote_identifier(spec.tablespace);
+  return sql;
+}
+
+// What to try, in this order, until the server makes it.
+std::vector<DatabaseSpec> locale_choices(const DatabaseSpec& spec) {
+  std::vector<DatabaseSpec> choices = {spec};
+  auto add_plain = [&](DatabaseSpec choice) {
+    for (const char* locale : {"C.UTF-8", "C.utf8", "C"}) {
+      if (spec.encoding != "UTF8" && std::string_view(locale) != "C") continue;
+      choice.collate = choice.ctype = locale;
+      choices.push_back(choice);
+    }
+  };
+  add_plain(spec);
+  if (spec.provider.empty()) return choices;
+  DatabaseSpec libc = spec;
+  libc.provider.clear();
+  libc.locale.clear();
+  libc.icu_rules.clear();
+  // The built-in provider sorts by code points, as only C does.
+  if (spec.provider != "builtin") choices.push_back(libc);
+  add_plain(libc);
+  return choices;
+}
+
+// 22023: unknown locale; 42809: one that does not go with the encoding. Of other providers than the
+// C library also 0A000: not in this server; XX000: what ICU itself says; 42601: its rules, which
+// came a version later.
+bool refuses_locale(const std::string& sqlstate, const DatabaseSpec& spec) {
+  if (sqlstate == "22023" || sqlstate == "42809") return true;
+  return !spec.provider.empty() &&
+         (sqlstate == "0A000" || sqlstate == "XX000" || sqlstate == "42601");
+}
+
+// Why a database cannot be made in the tablespace; "" if it can.
+std::string why_not_in(Connection& admin, const std::string& tablespace) {
+  if (tablespace.empty()) return {};
+  QueryResult found = admin.query(
+      "SELECT pg_catalog.has_tablespace_privilege(oid, 'CREATE') FROM pg_catalog.pg_tablespace"
+      " WHERE spcname = $1",
+      {tablespace});
+  if (found.rows() == 0) return "the server has no tablespace " + tablespace;
+  return found.boolean(0, 0) ? "" : "the login may not create in tablespace " + tablespace;
+}
+
 // Waits for the statement that was sent, ending sessions of `live` over `helper` meanwhile.
 void wait_ending_sessions(Connection& admin, Connection& helper, const std::string& live) {
   std::string end_sessions = end_sessions_sql(helper, live);
@@ -190,32 +253,25 @@ bool database_empty(Connection& in_it) {
 
 std::vector<std::string> create_database(Connection& admin, const std::string& name,
                                          const DatabaseSpec& spec) {
-  auto statement = [&](const std::string& collate, const std::string& ctype) {
-    std::string sql = fmt::format("CREATE DATABASE {} TEMPLATE template0 ENCODING {}",
-                                  admin.quote_identifier(name), admin.quote_literal(spec.encoding));
-    if (!collate.empty()) sql += " LC_COLLATE " + admin.quote_literal(collate);
-    if (!ctype.empty()) sql += " LC_CTYPE " + admin.quote_literal(ctype);
-    // Where the server's default provider is another, the locale's names would not be libc's.
-    if (admin.server_major() >= 15 && !collate.empty()) sql += " LOCALE_PROVIDER libc";
-    return sql;
-  };
-  try {
-    admin.execute(statement(spec.collate, spec.ctype));
-    return {};
-  } catch (const Error&) {
-    // 22023: unknown locale; 42809: one that does not go with the encoding.
-    if (admin.last_sqlstate() != "22023" && admin.last_sqlstate() != "42809") throw;
+  std::vector<std::string> notes;
+  DatabaseSpec possible = spec;
+  if (std::string why = why_not_in(admin, spec.tablespace); !why.empty()) {
+    notes.push_back(why + ": the database goes to the default one");
+    possible.tablespace.clear();
   }
-  for (const char* locale : {"C.UTF-8", "C.utf8", "C"}) {
-    if (spec.encoding != "UTF8" && std::string_view(locale) != "C") continue;
+  for (const DatabaseSpec& choice : locale_choices(possible)) {
+    if (!has_locale_provider(admin, choice.provider)) continue;
     try {
-      admin.execute(statement(locale, locale));
-      return {
-          fmt::format("the server has no locale {} (character types {}): the database sorts by {}",
-                      spec.collate, spec.ctype, locale)};
+      admin.execute(create_statement(admin, name, choice));
     } catch (const Error&) {
-      if (admin.last_sqlstate() != "22023" && admin.last_sqlstate() != "42809") throw;
+      if (!refuses_locale(admin.last_sqlstate(), choice)) throw;
+      continue;
     }
+    DatabaseSpec made = read_database_spec(admin, name);
+    if (!same_locale(spec, made))
+      notes.push_back(fmt::format("the server has no {}: the database sorts by {}",
+                                  locale_text(spec), locale_text(made)));
+    return notes;
   }
   throw Error(ErrorCode::unsupported,
               fmt::format("the server cannot make a database with encoding {}", spec.encoding));

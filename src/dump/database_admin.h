@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/run.h"
+#include "dump/database_spec.h"
 #include "pg/connection.h"
 
 namespace holdfast {
@@ -24,12 +25,9 @@ bool database_exists(Connection& admin, const std::string& name);
 // Whether a database holds nothing of a user: no relations, functions, types, large objects.
 bool database_empty(Connection& in_it);
 
-struct DatabaseSpec {
-  std::string encoding = "UTF8";
-  std::string collate, ctype;  // empty: the server's default
-};
-// Makes `name` from template0. Where the server does not know the locale, C.UTF-8 or C is taken
-// instead; returns notes about that.
+// Makes `name` from template0. Where the server does not know the locale or its provider, C.UTF-8
+// or C of the C library is taken instead; where it has no such tablespace, or the login may not use
+// it, its default. Returns notes about that.
 std::vector<std::string> create_database(Connection& admin, const std::string& name,
                                          const DatabaseSpec& spec);
 

@@ -14,29 +14,6 @@ namespace {
 using Tokens = std::vector<std::string_view>;
 using Names = std::set<std::string>;
 
-// `"a ""b"""` → `a "b"`
-std::string plain_identifier(std::string_view token) {
-  if (token.size() < 2 || token.front() != '"') return std::string(token);
-  std::string name;
-  for (size_t i = 1; i + 1 < token.size(); ++i) {
-    name += token[i];
-    if (token[i] == '"') ++i;
-  }
-  return name;
-}
-
-// `'it''s'`, `E'back\\slash'`
-std::string plain_literal(std::string_view token) {
-  bool escapes = token.starts_with("E");
-  if (escapes) token.remove_prefix(1);
-  std::string text;
-  for (size_t i = 1; i + 1 < token.size(); ++i) {
-    text += token[i];
-    if (token[i] == '\'' || (escapes && token[i] == '\\')) ++i;
-  }
-  return text;
-}
-
 size_t position(const Tokens& tokens, std::string_view word) {
   return static_cast<size_t>(std::find(tokens.begin(), tokens.end(), word) - tokens.begin());
 }

@@ -16,6 +16,12 @@ constexpr const char* kFormat = "holdfast-manifest";
 constexpr uint64_t kVersion = 1;
 constexpr std::string_view kSealKey = "manifest_sha256";
 constexpr size_t kPieceMembers = 6;
+// Written only where they say something: older manifests have none of them.
+constexpr std::pair<const char*, std::string Manifest::*> kWhereGiven[] = {
+    {"locale_provider", &Manifest::locale_provider},
+    {"locale", &Manifest::locale},
+    {"icu_rules", &Manifest::icu_rules},
+    {"time_zone", &Manifest::time_zone}};
 
 // --- writing ---
 
@@ -105,7 +111,8 @@ std::string document_body(const Manifest& m) {
   text("encoding", m.encoding);
   text("collate", m.collate);
   text("ctype", m.ctype);
-  if (!m.time_zone.empty()) text("time_zone", m.time_zone);
+  for (const auto& [name, member] : kWhereGiven)
+    if (!(m.*member).empty()) text(name, m.*member);
   text("schema_fingerprint", m.schema_fingerprint);
   add_list(out, "extensions", m.extensions, [](std::string& to, const ExtensionRecord& extension) {
     add(to, R"({{"name": {}, "version": {}}})", json_text(extension.name),
@@ -285,7 +292,8 @@ Manifest parse_document(const std::string& text) {
   m.encoding = fields.text("encoding");
   m.collate = fields.text("collate");
   m.ctype = fields.text("ctype");
-  if (document.contains("time_zone")) m.time_zone = fields.text("time_zone");
+  for (const auto& [name, member] : kWhereGiven)
+    if (document.contains(name)) m.*member = fields.text(name);
   m.schema_fingerprint = fields.text("schema_fingerprint");
   read_lists(fields, m);
   m.tables = tables.take();
@@ -440,16 +448,6 @@ std::string visible_damage(const std::string& text) {
 }
 
 }  // namespace
-
-std::string Manifest::archive_label() const {
-  return seal ? archive_object + " once opened," : archive_object;
-}
-
-uint64_t Manifest::total_rows() const {
-  uint64_t rows = 0;
-  for (const TableRecord& table : tables) rows += table.sum.rows;
-  return rows;
-}
 
 uint64_t Manifest::total_text_bytes() const {
   uint64_t bytes = 0;

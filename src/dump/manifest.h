@@ -94,6 +94,9 @@ struct Manifest {
   std::optional<SealRecord> seal;
 
   std::string encoding, collate, ctype;
+  // What sorts its text where that is not the C library ("icu", "builtin"), with its locale and an
+  // ICU locale's own rules. Empty: the C library, or a backup older than these members.
+  std::string locale_provider, locale, icu_rules;
   std::string time_zone;  // of the session that dumped, by default; empty: not known
   std::vector<ExtensionRecord> extensions;
   std::string schema_fingerprint;     // see dump/fingerprint.h
@@ -103,10 +106,16 @@ struct Manifest {
   std::vector<LargeObjectRecord> large_objects;
 
   // What names a place in the archive: its object, or, where that is sealed, "… once opened".
-  std::string archive_label() const;
+  std::string archive_label() const {
+    return seal ? archive_object + " once opened," : archive_object;
+  }
   // The size of the archive's object in its store.
   uint64_t stored_bytes() const { return seal ? seal->archive.bytes : archive_bytes; }
-  uint64_t total_rows() const;
+  uint64_t total_rows() const {
+    uint64_t rows = 0;
+    for (const TableRecord& table : tables) rows += table.sum.rows;
+    return rows;
+  }
   uint64_t total_text_bytes() const;  // of tables, and the content of large objects
 };
 

@@ -137,6 +137,24 @@ TEST(ManifestTest, TheLeastThereCanBe) {
   EXPECT_EQ(back.total_rows(), 0u);
 }
 
+TEST(ManifestTest, WhatSortsTheTextIsWrittenWhereItIsNotTheCLibrary) {
+  Manifest m = sample_manifest();
+  std::string without = write_manifest(m);  // as an older program wrote it
+  EXPECT_FALSE(contains(without, "locale"));
+  EXPECT_EQ(read_manifest(without).locale_provider, "");
+  m.locale_provider = "icu";
+  m.locale = "de-DE";
+  m.icu_rules = "&V << w";
+  Manifest back = read_manifest(write_manifest(m));
+  EXPECT_EQ(back.locale_provider, "icu");
+  EXPECT_EQ(back.locale, "de-DE");
+  EXPECT_EQ(back.icu_rules, "&V << w");
+  m.icu_rules.clear();
+  EXPECT_EQ(read_manifest(write_manifest(m)).icu_rules, "");
+  EXPECT_EQ(damage_of(resealed(replaced(write_manifest(m), "\"de-DE\"", "5"))),
+            "manifest: field locale is not text");
+}
+
 TEST(ManifestTest, AnyTextSurvives) {
   std::string all;
   for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));

@@ -50,6 +50,7 @@ class Planner {
     plan_.globals_plan = plan_globals(plan_.globals, admin);
     find_roles(admin);
     find_tablespaces(admin);
+    find_locale(admin);
     find_space();
     list_steps();
     return std::move(plan_);
@@ -161,6 +162,8 @@ class Planner {
 
   void find_tablespaces(Connection& admin) {
     std::set<std::string> needed = needed_tablespaces(toc_, selection_);
+    std::string own = backup_database_spec(manifest_, toc_).tablespace;
+    if (!own.empty() && !database_exists(admin, plan_.database)) needed.insert(own);
     for (const AbsentTablespace& absent : plan_.globals_plan.absent_tablespaces) {
       bool used = needed.erase(absent.name) > 0;
       add(used ? Weight::choice : Weight::note, "tablespace",
@@ -173,6 +176,15 @@ class Planner {
         add(Weight::choice, "tablespace",
             fmt::format("tablespace {} is neither on the server nor in the backup", name),
             "create it; without, everything goes to the default tablespace");
+  }
+
+  void find_locale(Connection& admin) {
+    DatabaseSpec spec = backup_database_spec(manifest_, toc_);
+    if (has_locale_provider(admin, spec.provider)) return;
+    add(Weight::choice, "locale",
+        fmt::format("the database sorts by {}, which the server does not have", locale_text(spec)),
+        "recover to a server that has it; without, the database sorts otherwise: partitions by "
+        "ranges of text may not take their rows");
   }
 
   void find_space() {

@@ -64,27 +64,6 @@ void count_selected(const std::vector<TableRecord>& records, const std::set<int>
     }
 }
 
-// The text between quotes after `key` in a CREATE DATABASE statement: "LOCALE = 'C.UTF-8'".
-std::string quoted_after(const std::string& sql, const std::string& key) {
-  size_t at = sql.find(" " + key + " = '");
-  if (at == std::string::npos) return {};
-  size_t begin = at + key.size() + 5;
-  return sql.substr(begin, sql.find('\'', begin) - begin);
-}
-
-DatabaseSpec spec_of(const ArchiveToc& toc) {
-  DatabaseSpec spec;
-  for (const TocEntry& entry : toc.entries) {
-    if (entry.desc != "DATABASE") continue;
-    std::string locale = quoted_after(entry.defn, "LOCALE");
-    spec.collate = locale.empty() ? quoted_after(entry.defn, "LC_COLLATE") : locale;
-    spec.ctype = locale.empty() ? quoted_after(entry.defn, "LC_CTYPE") : locale;
-    std::string encoding = quoted_after(entry.defn, "ENCODING");
-    if (!encoding.empty()) spec.encoding = encoding;
-  }
-  return spec;
-}
-
 }  // namespace
 
 RestoreReport restore_backup(ObjectStore& store, const Backup& backup,
@@ -106,7 +85,7 @@ RestoreReport restore_backup(ObjectStore& store, const Backup& backup,
     std::unique_ptr<ObjectReader> archive = open_archive(store, manifest, options.keys);
     source.toc = read_backup_toc(*archive, manifest);
   }
-  source.spec = {manifest.encoding, manifest.collate, manifest.ctype};
+  source.spec = backup_database_spec(manifest, source.toc);
   source.server_major = manifest.server_major;
   source.excluded = manifest.excluded;
   if (manifest.globals_object) source.globals = " from " + *manifest.globals_object;
@@ -168,7 +147,7 @@ RestoreReport restore_foreign_archive(const std::string& path, const RestoreOpti
     std::unique_ptr<ObjectReader> archive = open_foreign(std::move(file), options.keys);
     source.toc = with_context(path, [&] { return read_toc_of(*archive); });
   }
-  source.spec = spec_of(source.toc);
+  source.spec = archive_database_spec(source.toc);
   source.server_major = major_of(source.toc.header.server_version);
   std::vector<std::string> notes;
   std::optional<ForeignScan> scan =

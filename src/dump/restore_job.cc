@@ -143,6 +143,7 @@ class RestoreJob {
 
   void fill_in_place(Connection& admin) {
     std::string failed;
+    note_other_locale(admin);
     try {
       Conninfo target = server_.with("dbname", options_.database);
       fill_(target, selection_, tools_, fill_options_, phases_, report_);
@@ -161,10 +162,23 @@ class RestoreJob {
                               options_.database));
   }
 
+  void note_other_locale(Connection& admin) {
+    DatabaseSpec there = read_database_spec(admin, options_.database);
+    if (!same_locale(source_.spec, there))
+      report_.notes.push_back(fmt::format("the database sorts by {}, the dumped one by {}",
+                                          locale_text(there), locale_text(source_.spec)));
+  }
+
   void fill_beside(Connection& admin, Way way) {
     std::string working = derived_name(options_.database, "_holdfast_" + random_hex(4));
+    DatabaseSpec spec = source_.spec;
+    // It stays on the disk that the operator chose for the database of that name.
+    if (way != Way::fresh)
+      spec.tablespace = read_database_spec(admin, options_.database).tablespace;
+    std::vector<std::string> made_otherwise;
     phases_.time("creating the database",
-                 [&] { note_all(create_database(admin, working, source_.spec)); });
+                 [&] { made_otherwise = create_database(admin, working, spec); });
+    note_all(made_otherwise);
     std::string failed;
     try {
       // What is in schema public can be given only to who may create there: the database's owner.
@@ -176,7 +190,7 @@ class RestoreJob {
       if (failed.empty())
         phases_.time("giving the database its name", [&] { give_name(admin, working, way); });
     } catch (const Error& error) {
-      drop_after(error, working);
+      drop_after(with_hint(error, made_otherwise), working);
     } catch (const std::exception& error) {
       drop_after(Error(ErrorCode::internal, error.what()), working);
     }
@@ -214,6 +228,14 @@ class RestoreJob {
     std::string time = format_name_time(run_.clock.now());  // 2026-11-23T02-00-00-000Z
     return fmt::format("{}{}{}_{}{}{}", time.substr(0, 4), time.substr(5, 2), time.substr(8, 2),
                        time.substr(11, 2), time.substr(14, 2), time.substr(17, 2));
+  }
+
+  // Another order of text, or another disk, may be why.
+  static Error with_hint(const Error& error, const std::vector<std::string>& made_otherwise) {
+    if (made_otherwise.empty() || error.code() == ErrorCode::cancelled) return error;
+    std::string hint = error.hint();
+    for (const std::string& note : made_otherwise) hint += (hint.empty() ? "" : "; ") + note;
+    return {error.code(), error.what(), hint};
   }
 
   // On a connection of its own: the other one may be what failed.

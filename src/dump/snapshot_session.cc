@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "dump/database_spec.h"
+
 namespace holdfast {
 namespace {
 
@@ -37,6 +39,10 @@ SnapshotSession::SnapshotSession(const Conninfo& source, int lock_timeout_ms, co
   facts_.server_version = database.text(0, 4);
   facts_.time_zone = database.text(0, 5);
   facts_.server_major = connection_.server_major();
+  DatabaseSpec spec = read_database_spec(connection_, facts_.database);
+  facts_.locale_provider = spec.provider;
+  facts_.locale = spec.locale;
+  facts_.icu_rules = spec.icu_rules;
   facts_.server = source.display();
 
   connection_.execute(session_settings());
@@ -78,6 +84,9 @@ void SnapshotSession::describe(Manifest& manifest) const {
   manifest.collate = facts_.collate;
   manifest.ctype = facts_.ctype;
   manifest.time_zone = facts_.time_zone;
+  manifest.locale_provider = facts_.locale_provider;
+  manifest.locale = facts_.locale;
+  manifest.icu_rules = facts_.icu_rules;
   manifest.extensions = facts_.extensions;
 }
 

@@ -159,6 +159,27 @@ std::vector<std::vector<std::string_view>> sql_statements(std::string_view sql) 
   return statements;
 }
 
+std::string plain_identifier(std::string_view token) {
+  if (token.size() < 2 || token.front() != '"') return std::string(token);
+  std::string name;
+  for (size_t i = 1; i + 1 < token.size(); ++i) {
+    name += token[i];
+    if (token[i] == '"') ++i;
+  }
+  return name;
+}
+
+std::string plain_literal(std::string_view token) {
+  bool escapes = token.starts_with("E");
+  if (escapes) token.remove_prefix(1);
+  std::string text;
+  for (size_t i = 1; i + 1 < token.size(); ++i) {
+    text += token[i];
+    if (token[i] == '\'' || (escapes && token[i] == '\\')) ++i;
+  }
+  return text;
+}
+
 std::string_view text_of(const std::vector<std::string_view>& tokens) {
   const char* begin = tokens.front().data();
   return {begin, static_cast<size_t>(tokens.back().data() + tokens.back().size() - begin)};

@@ -3,6 +3,7 @@
 // not. It never fails: what is not closed ends with the text. Pure.
 #pragma once
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,5 +20,9 @@ std::vector<std::vector<std::string_view>> sql_statements(std::string_view sql);
 
 // From the first token to the last one, as it stands in the SQL they are of.
 std::string_view text_of(const std::vector<std::string_view>& tokens);
+
+// What a token stands for: `"a ""b"""` → `a "b"`; `'it''s'`, `E'back\\slash'`.
+std::string plain_identifier(std::string_view token);
+std::string plain_literal(std::string_view token);
 
 }  // namespace holdfast

@@ -71,11 +71,15 @@ class Rehearsal {
     if (!missing.empty())
       return inconclusive("this machine has no extension " + join(missing) +
                           ": install it beside the server programs in " + tools->folder);
+    DatabaseSpec spec = backup_database_spec(manifest_, toc_);
+    if (!has_locale_provider(admin, spec.provider))
+      return inconclusive(
+          fmt::format("this machine's PostgreSQL does not have the {}", locale_text(spec)));
     stage("globals", [&] {
       apply_globals(*tools, server_->conninfo());
       make_missing_roles(admin);
-      for (std::string& note : create_database(
-               admin, kDatabase, {manifest_.encoding, manifest_.collate, manifest_.ctype}))
+      spec.tablespace.clear();  // a place on the source's disks
+      for (std::string& note : create_database(admin, kDatabase, spec))
         report_.notes.push_back(std::move(note));
     });
     Conninfo target = server_->conninfo().with("dbname", kDatabase);
