@@ -302,6 +302,11 @@ std::string Process::stderr_tail() const {
   return stderr_tail_.substr(near ? newline + 1 : start);
 }
 
+bool Process::stderr_cut() const {
+  std::lock_guard lock(stderr_mutex_);
+  return stderr_tail_.size() > kStderrTailBytes;
+}
+
 int Process::wait() {
   if (reaped_) return exit_code_;
   siginfo_t info;

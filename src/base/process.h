@@ -73,6 +73,7 @@ class Process {
   void kill();
   void terminate();  // SIGTERM to the group, no waiting
   std::string stderr_tail() const;
+  bool stderr_cut() const;  // whether stderr_tail() lacks the beginning
 
  private:
   void watch(int stderr_fd);

@@ -117,6 +117,17 @@ TEST(ProcessTest, StderrTailIsTheLastLines) {
   EXPECT_TRUE(result.err.ends_with("line 19999 of stderr\n"));
 }
 
+TEST(ProcessTest, SaysWhetherStderrWasCut) {
+  Process quiet(shell("head -c 65536 /dev/zero >&2"));
+  quiet.wait();
+  EXPECT_FALSE(quiet.stderr_cut());
+  for (const char* bytes : {"65537", "1000000"}) {
+    Process chatty(shell(std::string("head -c ") + bytes + " /dev/zero >&2"));
+    chatty.wait();
+    EXPECT_TRUE(chatty.stderr_cut()) << bytes;
+  }
+}
+
 TEST(ProcessTest, ChattyChildWithoutNewlinesIsBoundedToo) {
   ProcessResult result = run_process(shell("head -c 10000000 /dev/zero >&2; echo end >&2"));
   EXPECT_LE(result.err.size(), kStderrTailBytes);

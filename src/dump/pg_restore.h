@@ -2,8 +2,9 @@
 //
 // pg_restore goes on after errors and ends with status 1 and "errors ignored on restore: N" even
 // when all is well but for a comment that the login may not set. So every error is classified by
-// its message and command: known harmless ones become notes, anything else is a failure. Errors
-// that were not seen (its stderr is kept to a bounded tail) count as failures.
+// its message and command: known harmless ones become notes, and so do those that merely follow
+// from one (a comment on an event trigger that the login may not make); anything else is a failure.
+// Errors that were not seen (its stderr is kept to a bounded tail) count as failures.
 #pragma once
 
 #include <string>
@@ -21,8 +22,15 @@ struct PgRestoreFindings {
   std::vector<std::string> errors;  // the others: "ERROR: … (CREATE INDEX …)"
 };
 
-// Takes apart what pg_restore wrote to stderr. Pure.
-PgRestoreFindings classify_pg_restore_errors(const std::string& stderr_text, int exit_code);
+// What pg_restore wrote to stderr, and how it came to be.
+struct PgRestoreOutput {
+  std::string text;
+  bool cut = false;       // its beginning is lost
+  bool parallel = false;  // several processes wrote it (--jobs)
+};
+
+// Takes it apart. Pure.
+PgRestoreFindings classify_pg_restore_errors(const PgRestoreOutput& output, int exit_code);
 
 struct PgRestoreCall {
   std::vector<std::string> arguments;  // the archive's path last, unless it comes by `archive`

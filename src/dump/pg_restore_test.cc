@@ -8,6 +8,7 @@
 namespace holdfast {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
@@ -18,19 +19,28 @@ std::string failure(const std::string& message, const std::string& command) {
          message + "\nCommand was: " + command + "\n\n\n";
 }
 
+PgRestoreFindings classify(const std::string& text, int exit_code, bool cut = false,
+                           bool parallel = false) {
+  return classify_pg_restore_errors({text, cut, parallel}, exit_code);
+}
+
+std::string ignored(int count) {
+  return "pg_restore: warning: errors ignored on restore: " + std::to_string(count) + "\n";
+}
+
 TEST(PgRestoreErrors, NothingSaidIsNoError) {
-  PgRestoreFindings findings = classify_pg_restore_errors("", 0);
+  PgRestoreFindings findings = classify("", 0);
   EXPECT_THAT(findings.notes, IsEmpty());
   EXPECT_THAT(findings.errors, IsEmpty());
 }
 
 TEST(PgRestoreErrors, HarmlessOnesBecomeNotes) {
-  PgRestoreFindings findings = classify_pg_restore_errors(
+  PgRestoreFindings findings = classify(
       failure("schema \"public\" already exists", "CREATE SCHEMA public;") +
           failure("must be owner of extension plpgsql", "COMMENT ON EXTENSION plpgsql IS 'x';") +
           failure("unrecognized configuration parameter \"transaction_timeout\"",
                   "SET transaction_timeout = 0;") +
-          "pg_restore: warning: errors ignored on restore: 3\n",
+          ignored(3),
       1);
   EXPECT_THAT(findings.errors, IsEmpty());
   ASSERT_EQ(findings.notes.size(), 3u);
@@ -43,8 +53,7 @@ TEST(PgRestoreErrors, OthersAreErrors) {
                 "ALTER TABLE ONLY public.visits ADD CONSTRAINT visits_pkey PRIMARY KEY (id);"),
         failure("permission denied for schema public", "CREATE TABLE public.t ();"),
         failure("role \"app\" does not exist", "ALTER TABLE public.t OWNER TO app;")}) {
-    PgRestoreFindings findings =
-        classify_pg_restore_errors(text + "pg_restore: warning: errors ignored on restore: 1\n", 1);
+    PgRestoreFindings findings = classify(text + ignored(1), 1);
     EXPECT_EQ(findings.errors.size(), 1u) << text;
     EXPECT_THAT(findings.notes, IsEmpty());
   }
@@ -52,21 +61,71 @@ TEST(PgRestoreErrors, OthersAreErrors) {
 
 TEST(PgRestoreErrors, ErrorsThatWereNotSeenCount) {
   // stderr is kept to its tail: of 5 errors only one is still there.
-  PgRestoreFindings findings = classify_pg_restore_errors(
-      failure("schema \"public\" already exists", "CREATE SCHEMA public;") +
-          "pg_restore: warning: errors ignored on restore: 5\n",
-      1);
+  PgRestoreFindings findings = classify(
+      failure("schema \"public\" already exists", "CREATE SCHEMA public;") + ignored(5), 1, true);
   ASSERT_EQ(findings.errors.size(), 1u);
   EXPECT_EQ(findings.errors[0], "4 errors more");
 }
 
+TEST(PgRestoreErrors, WorkersAreCountedTwice) {
+  // What pg_restore 15 to 18 say: each error, and each entry of a worker that had some.
+  std::string comment = failure("must be owner of extension plpgsql", "COMMENT ON EXTENSION p;");
+  std::string said = comment + comment + comment;
+  for (int count : {3, 4, 6}) {
+    PgRestoreFindings findings = classify(said + ignored(count), 1, false, true);
+    EXPECT_THAT(findings.errors, IsEmpty()) << count;
+    EXPECT_EQ(findings.notes.size(), 3u);
+  }
+  EXPECT_EQ(classify(said + ignored(7), 1, false, true).errors.size(), 1u);  // more than it can be
+  EXPECT_EQ(classify(said + ignored(4), 1, true, true).errors.size(), 1u);  // the beginning is lost
+  EXPECT_EQ(classify(said + ignored(4), 1, false, false).errors.size(), 1u);
+}
+
+TEST(PgRestoreErrors, WorkersMayMixTheirPrefixes) {
+  std::string said =
+      "pg_restore:pg_restore: error: pg_restore:could not execute query: ERROR:  must be owner of "
+      "x\n"
+      "Command was: COMMENT ON EXTENSION x;\n\n"
+      " error: could not execute query: ERROR:  out of memory\n"
+      "Command was: CREATE INDEX i ON t (a);\n\n";
+  PgRestoreFindings findings = classify(said + ignored(4), 1, false, true);
+  EXPECT_THAT(findings.notes, ElementsAre("must be owner of x (COMMENT ON EXTENSION x;)"));
+  EXPECT_THAT(findings.errors, ElementsAre("out of memory (CREATE INDEX i ON t (a);)"));
+}
+
+TEST(PgRestoreErrors, WhatFollowsFromAHarmlessOneIsHarmless) {
+  std::string denied = failure("permission denied to create event trigger \"Odd \"one\"",
+                               "CREATE EVENT TRIGGER \"Odd \"\"one\" ON ddl_command_start") +
+                       failure("must be superuser to create FOR ALL TABLES publication",
+                               "CREATE PUBLICATION p FOR ALL TABLES WITH (publish = 'insert');");
+  std::string after =
+      failure("event trigger \"Odd \"one\" does not exist",
+              "ALTER EVENT TRIGGER \"Odd \"\"one\" OWNER TO postgres;") +
+      failure("event trigger \"Odd \"one\" does not exist",
+              "COMMENT ON EVENT TRIGGER \"Odd \"\"one\" IS 'two") +
+      failure("publication \"p\" does not exist", "SECURITY LABEL FOR s ON PUBLICATION p IS 'x';");
+  // Workers may tell of the end before the cause.
+  for (const std::string& said : {denied + after, after + denied}) {
+    PgRestoreFindings findings = classify(said + ignored(5), 1);
+    EXPECT_THAT(findings.errors, IsEmpty());
+    EXPECT_EQ(findings.notes.size(), 5u);
+  }
+  EXPECT_EQ(classify(after + ignored(3), 1).errors.size(),
+            3u);  // why they are not there is unknown
+  std::string other =
+      failure("publication \"p2\" does not exist", "COMMENT ON PUBLICATION p2 IS '';") +
+      failure("relation \"p\" does not exist", "ALTER TABLE p ADD UNIQUE (a);") +
+      failure("publication \"p\" does not exist", "SELECT 1;");
+  EXPECT_EQ(classify(denied + other + ignored(5), 1).errors.size(), 3u);
+}
+
 TEST(PgRestoreErrors, FatalOnesAreErrors) {
   PgRestoreFindings findings =
-      classify_pg_restore_errors("pg_restore: error: connection to server failed: FATAL:  no\n", 1);
+      classify("pg_restore: error: connection to server failed: FATAL:  no\n", 1);
   ASSERT_EQ(findings.errors.size(), 1u);
   EXPECT_THAT(findings.errors[0], HasSubstr("connection to server"));
-  EXPECT_EQ(classify_pg_restore_errors("", 137).errors.size(), 1u);
-  EXPECT_EQ(classify_pg_restore_errors("Killed\n", 137).errors[0], "Killed");
+  EXPECT_EQ(classify("", 137).errors.size(), 1u);
+  EXPECT_EQ(classify("Killed\n", 137).errors[0], "Killed");
 }
 
 TEST(DerivedName, FitsPostgresAndCutsNoCharacter) {

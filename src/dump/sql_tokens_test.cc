@@ -52,5 +52,12 @@ TEST(SqlTokens, WhatIsNotClosedEndsWithTheText) {
   EXPECT_THAT(sql_tokens("a --"), ElementsAre("a"));
 }
 
+TEST(SqlTokens, IdentifiersLoseTheirQuotes) {
+  EXPECT_EQ(plain_identifier("app"), "app");
+  EXPECT_EQ(plain_identifier("\"odd \"\"one\""), "odd \"one");
+  EXPECT_EQ(plain_identifier("\""), "\"");
+  EXPECT_EQ(plain_identifier(""), "");
+}
+
 }  // namespace
 }  // namespace holdfast
