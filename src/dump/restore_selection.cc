@@ -33,8 +33,14 @@ bool hangs_on_table(const TocEntry& entry) {
       "INDEX",        "CONSTRAINT",      "CHECK CONSTRAINT", "FK CONSTRAINT",     "TRIGGER",
       "RULE",         "POLICY",          "ROW SECURITY",     "DEFAULT",           "COMMENT",
       "ACL",          "STATISTICS",      "SECURITY LABEL",   "SEQUENCE OWNED BY", "TABLE ATTACH",
-      "INDEX ATTACH", "STATISTICS DATA", "SEQUENCE SET"};
+      "INDEX ATTACH", "STATISTICS DATA", "SEQUENCE SET",     "SEQUENCE"};
   return kKinds.count(entry.desc) > 0;
+}
+
+// `ALTER TABLE … ADD GENERATED … AS IDENTITY`: part of a column's definition, but an entry of its
+// own.
+bool is_identity(const TocEntry& entry) {
+  return entry.desc == "SEQUENCE" && entry.defn.starts_with("ALTER TABLE ");
 }
 
 // Puts one entry into its step. pg_restore lets entries without a section belong to the one of the
@@ -149,7 +155,8 @@ Ids with_partitions(const ArchiveToc& toc, const Graph& graph, Ids tables) {
       if (entry.desc != "TABLE ATTACH" || !depends_on_any(entry, tables)) continue;
       for (int id : entry.dependencies) {
         const TocEntry* other = graph.find(id);
-        if (other != nullptr && is_relation(*other) && entry.tag == other->tag)
+        if (other != nullptr && is_relation(*other) && entry.tag == other->tag &&
+            entry.name_space == other->name_space)
           grown = tables.insert(id).second || grown;
       }
     }
@@ -210,8 +217,11 @@ class TableSelector {
     take(needed);
   }
 
-  // Positions and bindings of the sequences that came with the tables (through their defaults).
+  // Positions and bindings of the sequences that came with the tables (through their defaults), and
+  // the identity columns of tables that came because they are needed.
   void take_sequences() {
+    for (const TocEntry& entry : toc_.entries)
+      if (is_identity(entry) && depends_on_any(entry, taken_)) take_hanging(entry);
     Ids sequences;
     for (int id : taken_)
       if (const TocEntry* entry = graph_.find(id); entry != nullptr && entry->desc == "SEQUENCE")

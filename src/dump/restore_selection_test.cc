@@ -99,6 +99,36 @@ TEST_F(Selection, PartitionsComeWithTheirParent) {
   EXPECT_THAT(selection.data, UnorderedElementsAre(22));
 }
 
+TEST_F(Selection, IdentityComesWithItsTable) {
+  const char* identity =
+      "ALTER TABLE app.clients ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY ();";
+  add(50, "SEQUENCE", "clients_id_seq", Section::pre_data, {10}).defn = identity;
+  add(51, "SEQUENCE SET", "clients_id_seq", Section::data, {50});
+  add(52, "TABLE", "child", Section::pre_data, {1, 10});  // inherits from clients
+  RestoreSelection clients = select_tables(toc_, {"clients"});
+  EXPECT_THAT(clients.before_data, ElementsAre(1, 10, 50, 51));
+  EXPECT_TRUE(clients.notes.empty());
+  EXPECT_THAT(select_tables(toc_, {"child"}).before_data, ElementsAre(1, 10, 50, 51, 52));
+  EXPECT_THAT(select_tables(toc_, {"visits"}).before_data, Not(Contains(50)));
+}
+
+TEST_F(Selection, OwnedSequencesComeWithoutADefault) {
+  add(50, "SEQUENCE", "numbers", Section::pre_data, {10});
+  add(51, "SEQUENCE OWNED BY", "numbers", Section::pre_data, {50, 10});
+  EXPECT_THAT(select_tables(toc_, {"clients"}).before_data, ElementsAre(1, 10, 50, 51));
+}
+
+TEST_F(Selection, AParentOfTheSameNameIsNotThePartition) {
+  add(50, "TABLE", "log_2026", Section::pre_data, {}, "old");  // partitioned
+  add(51, "TABLE", "sibling", Section::pre_data, {}, "old");
+  add(52, "TABLE ATTACH", "log_2026", Section::pre_data, {50, 16});
+  add(53, "TABLE ATTACH", "sibling", Section::pre_data, {50, 51}, "old");
+  RestoreSelection selection = select_tables(toc_, {"app.log_2026"});
+  EXPECT_THAT(selection.before_data, ElementsAre(1, 16));
+  EXPECT_THAT(select_tables(toc_, {"old.log_2026"}).before_data,
+              ElementsAre(1, 16, 50, 51, 52, 53));
+}
+
 TEST_F(Selection, QuotedNamesAreFound) {
   EXPECT_THAT(select_tables(toc_, {"Odd \"Name"}).before_data, Contains(18));
   EXPECT_THAT(select_tables(toc_, {"app.\"Odd \"\"Name\""}).before_data, Contains(18));

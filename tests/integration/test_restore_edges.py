@@ -111,5 +111,55 @@ class Rights(Edges):
             self.assertNotIn("broken_back", " ".join(self.databases()))
 
 
+class Tables(Edges):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.folder = harness.temp_dir()
+        cls.server.createdb("numbers")
+        cls.server.psql(IDENTITY, db="numbers")
+        harness.holdfast("backup", "--type", "dump", "--dir", cls.folder,
+                         env={"DATABASE_URL": cls.server.url("numbers")})
+
+    def setUp(self):
+        pass
+
+    def test_identity_comes_with_its_value(self):
+        self.restore("numbers", "--table", "t", "--database", "only_t")
+        self.assertEqual("d", self.one("only_t", IDENTITY_OF.format("t")))
+        self.assertEqual("107", self.one("only_t", "INSERT INTO t (n) VALUES ('y') RETURNING id").split()[0])
+
+    def test_identity_of_a_partitioned_table(self):
+        self.restore("numbers", "--table", "parted", "--database", "only_parted")
+        self.assertEqual("a", self.one("only_parted", IDENTITY_OF.format("parted")))
+        self.assertEqual("6", self.one("only_parted",
+                                       "INSERT INTO parted (day) VALUES ('2024-07-01') RETURNING id").split()[0])
+
+    def test_identity_of_a_parent_that_came_along(self):
+        self.restore("numbers", "--table", "heir", "--database", "only_heir")
+        self.assertEqual("d", self.one("only_heir", IDENTITY_OF.format("t")))
+        self.assertEqual("", self.one("only_heir", IDENTITY_OF.format("heir")))
+
+    def test_owned_sequence_without_a_default(self):
+        self.restore("numbers", "--table", "counted", "--database", "only_counted")
+        self.assertEqual("43", self.one("only_counted", "SELECT nextval('counted_numbers')"))
+        self.assertEqual("public.counted_numbers", self.one(
+            "only_counted", "SELECT pg_get_serial_sequence('counted', 'id')"))
+
+
+class SameNames(Edges):
+    def test_a_partition_with_its_parents_name_comes_alone(self):
+        self.make("same", """
+            CREATE SCHEMA s2;
+            CREATE TABLE s2.pp (id int) PARTITION BY LIST (id);
+            CREATE TABLE public.pp PARTITION OF s2.pp FOR VALUES IN (1);
+            CREATE TABLE public.sibling PARTITION OF s2.pp FOR VALUES IN (2);
+            INSERT INTO s2.pp VALUES (1), (2);""")
+        self.restore("same", "--table", "public.pp", "--database", "one_part")
+        self.assertEqual({"public.pp"}, set(harness.rows(self.server, "one_part")) - {"large objects"})
+        self.restore("same", "--table", "s2.pp", "--database", "all_parts")
+        self.assertIn("public.sibling", harness.rows(self.server, "all_parts"))
+
+
 if __name__ == "__main__":
     harness.main()
