@@ -231,11 +231,28 @@ Connection open_admin(const Conninfo& server, const std::string& avoid) {
               "name one in the URL, such as …/postgres");
 }
 
+namespace {
+
+constexpr int kSubscriptionsMajor = 10;
+
+std::vector<std::string> subscriptions(Connection& in_it) {
+  std::vector<std::string> names;
+  if (in_it.server_major() < kSubscriptionsMajor) return names;
+  QueryResult found = in_it.query(
+      "SELECT subname FROM pg_subscription WHERE subdbid ="
+      " (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1");
+  for (int row = 0; row < found.rows(); ++row) names.push_back(found.text(row, 0));
+  return names;
+}
+
+}  // namespace
+
 bool database_exists(Connection& admin, const std::string& name) {
   return admin.query("SELECT 1 FROM pg_database WHERE datname = $1", {name}).rows() > 0;
 }
 
 bool database_empty(Connection& in_it) {
+  if (!subscriptions(in_it).empty()) return false;
   // What belongs to an extension goes with it: a database with pgcrypto alone counts as empty.
   std::string not_of_extension =
       " AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = o.oid AND d.deptype = 'e')";
@@ -275,6 +292,15 @@ std::vector<std::string> create_database(Connection& admin, const std::string& n
   }
   throw Error(ErrorCode::unsupported,
               fmt::format("the server cannot make a database with encoding {}", spec.encoding));
+}
+
+void forget_subscriptions(Connection& in_it) {
+  for (const std::string& subscription : subscriptions(in_it)) {
+    std::string name = in_it.quote_identifier(subscription);
+    in_it.execute(fmt::format("ALTER SUBSCRIPTION {} DISABLE", name));
+    in_it.execute(fmt::format("ALTER SUBSCRIPTION {} SET (slot_name = NONE)", name));
+    in_it.execute(fmt::format("DROP SUBSCRIPTION {}", name));
+  }
 }
 
 void drop_database(Connection& admin, const std::string& name) {

@@ -22,7 +22,8 @@ Connection open_admin(const Conninfo& server, const std::string& avoid);
 
 bool database_exists(Connection& admin, const std::string& name);
 
-// Whether a database holds nothing of a user: no relations, functions, types, large objects.
+// Whether a database holds nothing of a user: no relations, functions, types, large objects, and no
+// subscription, which would keep it from being dropped.
 bool database_empty(Connection& in_it);
 
 // Makes `name` from template0. Where the server does not know the locale or its provider, C.UTF-8
@@ -30,6 +31,10 @@ bool database_empty(Connection& in_it);
 // it, its default. Returns notes about that.
 std::vector<std::string> create_database(Connection& admin, const std::string& name,
                                          const DatabaseSpec& spec);
+
+// Drops the subscriptions of a database that a restore made, so that it can be dropped. They are
+// parted from their slots first: the publisher's slots are those of the original, and stay.
+void forget_subscriptions(Connection& in_it);
 
 // Ends its sessions and drops it. Throws Error when it cannot; a missing one is no error.
 void drop_database(Connection& admin, const std::string& name);

@@ -252,6 +252,7 @@ class RestoreJob {
     throw error;
   }
 
+      forget_restored_subscriptions(working);
   void note_all(std::vector<std::string> notes) {
     for (std::string& note : notes) report_.notes.push_back(std::move(note));
   }
@@ -262,6 +263,15 @@ class RestoreJob {
   }
 
   void give_name(Connection& admin, const std::string& working, Way way) {
+  // Of a database that this restore made. Whether they were in the way is for the drop to say.
+  void forget_restored_subscriptions(const std::string& working) const {
+    try {
+      Connection in_it = Connection::open(server_.with("dbname", working), "holdfast restore");
+      forget_subscriptions(in_it);
+    } catch (const Error&) {
+    }
+  }
+
     const std::string& name = options_.database;
     if (way != Way::fresh) note_all(copy_database_properties(admin, name, working));
     if (options_.database_properties && way != Way::replace) bring_properties(admin, working);

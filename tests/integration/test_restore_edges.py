@@ -111,6 +111,39 @@ class Rights(Edges):
             self.assertNotIn("broken_back", " ".join(self.databases()))
 
 
+class Subscriptions(Edges):
+    def test_a_failed_restore_leaves_no_database_behind(self):
+        self.make("subscribed", """
+            CREATE TABLE a (id int PRIMARY KEY); CREATE TABLE b (id int);
+            INSERT INTO b VALUES (1);
+            ALTER TABLE b ADD FOREIGN KEY (id) REFERENCES a NOT VALID;
+            UPDATE pg_constraint SET convalidated = true WHERE contype = 'f';""" + SUBSCRIPTION)
+        before = self.databases()
+        done = self.holdfast("subscribed", "restore", "latest", "--database", "subscribed_back", check=False)
+        self.assertEqual(1, done.code, str(done))
+        self.assertIn("foreign key", done.err)
+        self.assertNotIn("could not be dropped", done.err)
+        self.assertEqual(before, self.databases())
+        # The original's is as it was.
+        self.assertEqual("orders", self.one("subscribed", SLOTS))
+
+    def test_a_database_that_is_replaced_keeps_its_subscription(self):
+        self.make("replaced", "CREATE TABLE a (id int);")
+        self.server.psql(SUBSCRIPTION.replace("orders", "theirs"), db="replaced")
+        done = self.restore("replaced", "--database", "replaced", "--confirm", "replaced").json()
+        self.assertTrue(done["ok"], done)
+        kept = [name for name in self.databases() if name.startswith("replaced_before_")]
+        self.assertEqual("theirs", self.one(kept[0], SLOTS))
+
+    def test_a_database_with_a_subscription_is_not_empty(self):
+        self.make("plain", "CREATE TABLE a (id int);")
+        self.server.createdb("waiting")
+        self.server.psql(SUBSCRIPTION.replace("orders", "mine"), db="waiting")
+        done = self.holdfast("plain", "restore", "latest", "--database", "waiting", check=False)
+        self.assertIn("not empty", done.err)
+        self.assertEqual("mine", self.one("waiting", SLOTS))
+
+
 class Tables(Edges):
     @classmethod
     def setUpClass(cls):
