@@ -114,14 +114,7 @@ class RestoreJob {
       throw Error(ErrorCode::unsupported, "the server has no extension " + join(extensions),
                   "install the package that has it on the server (postgresql-contrib has "
                   "PostgreSQL's own); nothing has been changed");
-    std::vector<std::string> roles = missing_roles(
-        admin, needed_roles(source_.toc, selection_, !options_.no_owner, !options_.no_privileges));
-    if (!roles.empty())
-      throw Error(
-          ErrorCode::not_found, fmt::format("the server has no role {}", join(roles)),
-          fmt::format("create {}{}, or restore with --no-owner --no-privileges; nothing has "
-                      "been changed",
-                      roles.size() == 1 ? "it" : "them", source_.globals));
+    check_roles(admin);
     std::vector<std::string> tablespaces =
         missing_tablespaces(admin, needed_tablespaces(source_.toc, selection_));
     fill_options_.no_owner = options_.no_owner;
@@ -139,6 +132,23 @@ class RestoreJob {
       report_.notes.push_back(
           fmt::format("the server is PostgreSQL {}, older than the dumped one ({})",
                       admin.server_major(), source_.server_major));
+  }
+
+  void check_roles(Connection& admin) const {
+    auto missing = [&](bool owners, bool privileges) {
+      return missing_roles(admin, needed_roles(source_.toc, selection_, owners, privileges));
+    };
+    std::vector<std::string> roles = missing(!options_.no_owner, !options_.no_privileges);
+    if (roles.empty()) return;
+    std::vector<std::string> always = missing(false, false);
+    std::string hint =
+        fmt::format("create {}{}", roles.size() == 1 ? "it" : "them", source_.globals);
+    if (always.empty())
+      hint += ", or restore with --no-owner --no-privileges";
+    else
+      hint += fmt::format(": row security policies or user mappings name {}", join(always));
+    throw Error(ErrorCode::not_found, fmt::format("the server has no role {}", join(roles)),
+                hint + "; nothing has been changed");
   }
 
   void fill_in_place(Connection& admin) {
@@ -242,6 +252,7 @@ class RestoreJob {
   [[noreturn]] void drop_after(const Error& error, const std::string& working) {
     try {
       Connection admin = open_admin(server_, working);
+      forget_restored_subscriptions(working);
       drop_database(admin, working);
     } catch (const Error& drop_error) {
       throw Error(
@@ -252,7 +263,15 @@ class RestoreJob {
     throw error;
   }
 
-      forget_restored_subscriptions(working);
+  // Of a database that this restore made. Whether they were in the way is for the drop to say.
+  void forget_restored_subscriptions(const std::string& working) const {
+    try {
+      Connection in_it = Connection::open(server_.with("dbname", working), "holdfast restore");
+      forget_subscriptions(in_it);
+    } catch (const Error&) {
+    }
+  }
+
   void note_all(std::vector<std::string> notes) {
     for (std::string& note : notes) report_.notes.push_back(std::move(note));
   }
@@ -263,15 +282,6 @@ class RestoreJob {
   }
 
   void give_name(Connection& admin, const std::string& working, Way way) {
-  // Of a database that this restore made. Whether they were in the way is for the drop to say.
-  void forget_restored_subscriptions(const std::string& working) const {
-    try {
-      Connection in_it = Connection::open(server_.with("dbname", working), "holdfast restore");
-      forget_subscriptions(in_it);
-    } catch (const Error&) {
-    }
-  }
-
     const std::string& name = options_.database;
     if (way != Way::fresh) note_all(copy_database_properties(admin, name, working));
     if (options_.database_properties && way != Way::replace) bring_properties(admin, working);

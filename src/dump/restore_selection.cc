@@ -261,24 +261,21 @@ void for_selected(const ArchiveToc& toc, const RestoreSelection& selection, Visi
     if (ids.count(entry.dump_id) > 0) visit(entry);
 }
 
-std::string unquote(std::string_view identifier) {
-  if (identifier.size() < 2 || identifier.front() != '"') return std::string(identifier);
-  return name_parts(std::string(identifier)).front();
-}
-
 // Role names stand after these words in what pg_dump writes: GRANT … TO role, REVOKE … FROM role,
-// ALTER DEFAULT PRIVILEGES FOR ROLE role, SET SESSION AUTHORIZATION role, CREATE POLICY … TO a, b.
+// ALTER DEFAULT PRIVILEGES FOR ROLE role, SET SESSION AUTHORIZATION role, CREATE POLICY … TO a, b,
+// CREATE USER MAPPING FOR role.
 void add_roles_of(const TocEntry& entry, std::set<std::string>& roles) {
   std::vector<std::string_view> tokens = sql_tokens(entry.defn);
+  bool mapping = entry.desc == "USER MAPPING";
   auto is = [&](size_t at, const char* word) { return at < tokens.size() && tokens[at] == word; };
   for (size_t i = 0; i + 1 < tokens.size(); ++i) {
     bool list = is(i, "TO") || is(i, "FROM");
-    bool single =
-        is(i, "AUTHORIZATION") || (is(i, "FOR") && (is(i + 1, "ROLE") || is(i + 1, "USER")));
+    bool single = is(i, "AUTHORIZATION") ||
+                  (is(i, "FOR") && (mapping || is(i + 1, "ROLE") || is(i + 1, "USER")));
     if (!list && !single) continue;
-    size_t at = is(i, "FOR") ? i + 2 : i + 1;
+    size_t at = is(i, "FOR") && !mapping ? i + 2 : i + 1;
     while (at < tokens.size()) {
-      std::string role = unquote(tokens[at]);
+      std::string role = plain_identifier(tokens[at]);
       static const std::set<std::string> kWords = {"PUBLIC",       "CURRENT_USER", "SESSION_USER",
                                                    "CURRENT_ROLE", "public",       "DEFAULT"};
       if (kWords.count(std::string(tokens[at])) == 0) roles.insert(role);
@@ -326,7 +323,8 @@ std::set<std::string> needed_roles(const ArchiveToc& toc, const RestoreSelection
   for_selected(toc, selection, [&](const TocEntry& entry) {
     if (entry.desc.rfind("DATABASE", 0) == 0) return;  // only for pg_restore --create
     if (owners && !entry.owner.empty()) roles.insert(entry.owner);
-    if ((privileges && is_acl(entry)) || entry.desc == "POLICY") add_roles_of(entry, roles);
+    if ((privileges && is_acl(entry)) || entry.desc == "POLICY" || entry.desc == "USER MAPPING")
+      add_roles_of(entry, roles);
   });
   return roles;
 }

@@ -30,7 +30,8 @@ RestoreSelection select_everything(const ArchiveToc& toc);
 // an unqualified name fits several tables.
 RestoreSelection select_tables(const ArchiveToc& toc, const std::vector<std::string>& names);
 
-// What must be there on the server for the selected entries.
+// What must be there on the server for the selected entries. Roles that policies and user mappings
+// name are needed even without owners and privileges.
 std::set<std::string> needed_extensions(const ArchiveToc& toc, const RestoreSelection& selection);
 std::set<std::string> needed_tablespaces(const ArchiveToc& toc, const RestoreSelection& selection);
 std::set<std::string> needed_roles(const ArchiveToc& toc, const RestoreSelection& selection,

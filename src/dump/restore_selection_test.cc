@@ -162,6 +162,17 @@ TEST_F(Selection, NeedsAreNamed) {
   EXPECT_THAT(needed_roles(toc_, visits, false, false), UnorderedElementsAre());
 }
 
+TEST_F(Selection, PoliciesAndUserMappingsAlwaysNeedTheirRoles) {
+  add(50, "POLICY", "clients mine", Section::post_data, {10}).defn =
+      "CREATE POLICY mine ON app.clients TO staff USING (true);";
+  add(51, "USER MAPPING", "USER MAPPING a SERVER s", Section::pre_data, {}).defn =
+      "CREATE USER MAPPING FOR \"odd \"\"one\" SERVER s OPTIONS (\n    \"user\" 'FOR x'\n);";
+  add(52, "USER MAPPING", "USER MAPPING public SERVER s", Section::pre_data, {}).defn =
+      "CREATE USER MAPPING FOR public SERVER s;";
+  EXPECT_THAT(needed_roles(toc_, select_everything(toc_), false, false),
+              UnorderedElementsAre("staff", "odd \"one"));
+}
+
 TEST(ListFile, HasOneIdPerLine) {
   EXPECT_EQ(list_file({3, 12}), "3;\n12;\n");
 }

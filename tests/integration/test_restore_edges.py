@@ -194,5 +194,31 @@ class SameNames(Edges):
         self.assertIn("public.sibling", harness.rows(self.server, "all_parts"))
 
 
+class Roles(Edges):
+    def refused(self, db, role, *args):
+        self.server.psql(f"DROP OWNED BY {role}; DROP ROLE {role};", db=db)
+        before = self.databases()
+        done = self.holdfast(db, "restore", "latest", "--database", db + "_back", *args, check=False)
+        self.assertNotEqual(0, done.code)
+        self.assertIn(f"the server has no role {role}", done.err)
+        self.assertIn("create it", done.err)
+        self.assertNotIn("--no-owner", done.err)
+        self.assertEqual(before, self.databases())
+
+    def test_the_hint_for_a_policys_role_helps(self):
+        self.make("guarded", "CREATE ROLE reader; CREATE TABLE a (id int);"
+                             "CREATE POLICY mine ON a TO reader USING (id = 1);")
+        self.refused("guarded", "reader", "--no-owner", "--no-privileges")
+
+    def test_the_role_of_a_user_mapping_is_asked_for_beforehand(self):
+        self.make("mapped", "CREATE ROLE mapped_one; CREATE FOREIGN DATA WRAPPER w;"
+                            "CREATE SERVER srv FOREIGN DATA WRAPPER w;"
+                            "CREATE USER MAPPING FOR PUBLIC SERVER srv;"
+                            "CREATE USER MAPPING FOR mapped_one SERVER srv;")
+        self.refused("mapped", "mapped_one", "--no-owner", "--no-privileges")
+        self.server.psql("CREATE ROLE mapped_one")
+        self.assertTrue(self.restore("mapped", "--database", "mapped_again").json()["ok"])
+
+
 if __name__ == "__main__":
     harness.main()
