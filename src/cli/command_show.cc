@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/documents.h"
 #include "cli/stores.h"
+#include "pg/encoding.h"
 
 namespace holdfast {
 namespace {
@@ -76,7 +77,8 @@ void show_manifest(Output& output, const std::vector<BackupCopy>& copies) {
                   plural(manifest.total_rows(), "row"), human_bytes(manifest.total_text_bytes())));
   for (const TableRecord& table : manifest.tables)
     output.line(fmt::format("  {:>13} rows {:>10}  {}", table.sum.rows,
-                            human_bytes(table.text_bytes), printable(table.name)));
+                            human_bytes(table.text_bytes),
+                            printable(text_in_utf8(table.name, manifest.encoding))));
 }
 
 int show_branch_backup(CommandContext& context, const std::vector<OpenStore>& stores,

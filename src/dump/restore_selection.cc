@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "base/error.h"
 #include "base/text.h"
 #include "dump/sql_tokens.h"
+#include "pg/encoding.h"
 
 namespace holdfast {
 namespace {
@@ -110,6 +112,23 @@ std::vector<std::string> name_parts(const std::string& name) {
     }
   }
   return parts;
+}
+
+// The entries with their names in UTF-8, as they are typed and shown; nothing if they are so.
+std::optional<ArchiveToc> with_readable_names(const ArchiveToc& toc) {
+  std::string encoding;
+  for (const TocEntry& entry : toc.entries)
+    if (entry.desc == "ENCODING")  // SET client_encoding = 'LATIN1';
+      for (std::string_view token : sql_tokens(entry.defn))
+        if (token.size() > 2 && token.front() == '\'') encoding = token.substr(1, token.size() - 2);
+  if (encoding == "UTF8") return std::nullopt;
+  ArchiveToc readable;
+  readable.entries = toc.entries;
+  for (TocEntry& entry : readable.entries) {
+    entry.tag = text_in_utf8(entry.tag, encoding);
+    entry.name_space = text_in_utf8(entry.name_space, encoding);
+  }
+  return readable;
 }
 
 bool named(const TocEntry& entry, const std::string& name) {
@@ -295,9 +314,11 @@ RestoreSelection select_everything(const ArchiveToc& toc) {
 }
 
 RestoreSelection select_tables(const ArchiveToc& toc, const std::vector<std::string>& names) {
+  std::optional<ArchiveToc> readable = with_readable_names(toc);
+  const ArchiveToc& shown = readable ? *readable : toc;
   Ids tables;
-  for (const std::string& name : names) tables.insert(find_table(toc, name));
-  return TableSelector(toc, tables).select();
+  for (const std::string& name : names) tables.insert(find_table(shown, name));
+  return TableSelector(shown, tables).select();
 }
 
 std::set<std::string> needed_extensions(const ArchiveToc& toc, const RestoreSelection& selection) {

@@ -23,11 +23,11 @@ struct RestoreSelection {
 
 RestoreSelection select_everything(const ArchiveToc& toc);
 
-// Tables by name ("public.visits", "visits", quoted as in SQL or plain), with all that hangs on
-// them (indexes, constraints, triggers, policies, owned sequences, partitions) and all they need
-// (schemas, types, functions, extensions). Foreign keys and whatever else needs a table that is not
-// named are left out, with a note. Throws Error(not_found) with the nearest name, Error(invalid) if
-// an unqualified name fits several tables.
+// Tables by name in UTF-8 ("public.visits", "visits", quoted as in SQL or plain), with all that
+// hangs on them (indexes, constraints, triggers, policies, owned sequences, partitions) and all
+// they need (schemas, types, functions, extensions). Foreign keys and whatever else needs a table
+// that is not named are left out, with a note. Throws Error(not_found) with the nearest name,
+// Error(invalid) if an unqualified name fits several tables.
 RestoreSelection select_tables(const ArchiveToc& toc, const std::vector<std::string>& names);
 
 // What must be there on the server for the selected entries. Roles that policies and user mappings

@@ -134,6 +134,19 @@ TEST_F(Selection, QuotedNamesAreFound) {
   EXPECT_THAT(select_tables(toc_, {"app.\"Odd \"\"Name\""}).before_data, Contains(18));
 }
 
+TEST_F(Selection, NamesAreFoundInTheEncodingOfTheDatabase) {
+  add(60, "ENCODING", "ENCODING", Section::pre_data, {}, "").defn =
+      "SET client_encoding = 'LATIN1';\n";
+  add(61, "TABLE", "\xC4pfel", Section::pre_data, {1});
+  EXPECT_THAT(select_tables(toc_, {"Äpfel"}).before_data, ElementsAre(1, 60, 61));
+  try {
+    select_tables(toc_, {"Äpfl"});
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.hint(), "did you mean Äpfel?");
+  }
+}
+
 TEST_F(Selection, UnknownTableNamesTheNearest) {
   try {
     select_tables(toc_, {"vists"});

@@ -1,4 +1,4 @@
-"""What a restore must not trip over: rights that the login lacks, subscriptions, identity columns, roles named by policies."""
+"""What a restore must not trip over: missing rights, subscriptions, identity columns, roles of policies, odd names."""
 
 import sys
 import unittest
@@ -192,6 +192,17 @@ class SameNames(Edges):
         self.assertEqual({"public.pp"}, set(harness.rows(self.server, "one_part")) - {"large objects"})
         self.restore("same", "--table", "s2.pp", "--database", "all_parts")
         self.assertIn("public.sibling", harness.rows(self.server, "all_parts"))
+
+
+class Encodings(Edges):
+    def test_names_are_typed_and_shown_in_utf8(self):
+        self.server.psql("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+        self.server.psql("SET client_encoding = 'UTF8'; CREATE TABLE \"Äpfel\" (id int);"
+                         "INSERT INTO \"Äpfel\" VALUES (1), (2); CREATE TABLE other (id int);", db="latin")
+        self.holdfast("latin", "backup", "--type", "dump")
+        self.assertIn("Äpfel", self.holdfast("latin", "show", "latest").out)
+        self.restore("latin", "--table", "Äpfel", "--database", "apples")
+        self.assertEqual("2", self.one("apples", "SET client_encoding = 'UTF8'; SELECT count(*) FROM \"Äpfel\""))
 
 
 class Roles(Edges):
