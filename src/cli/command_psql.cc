@@ -58,6 +58,7 @@ std::vector<char*> pointers_to(std::vector<std::string>& texts) {
     if (::fcntl(fd, F_SETFD, 0) != 0) throw system_error("hand over the connection", errno);
   // As a program that was started from a shell: no signal blocked, none ignored by us.
   ::signal(SIGPIPE, SIG_DFL);
+  ::signal(SIGXFSZ, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);

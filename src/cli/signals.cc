@@ -31,6 +31,7 @@ sigset_t stop_signals() {
 
 void block_stop_signals() {
   ::signal(SIGPIPE, SIG_IGN);
+  ::signal(SIGXFSZ, SIG_IGN);
   sigset_t watched = stop_signals();
   ::pthread_sigmask(SIG_BLOCK, &watched, nullptr);
 }

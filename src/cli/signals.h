@@ -3,8 +3,8 @@
 //
 // block_stop_signals() goes before any thread is started: the signals are blocked in this thread
 // and all later ones, and read by the watcher's own. A signal that was ignored at the start (nohup,
-// a background job) stays ignored. SIGPIPE is ignored: a closed pipe is an error of write, not our
-// death.
+// a background job) stays ignored. SIGPIPE and SIGXFSZ are ignored: a closed pipe, and a file that
+// may not grow (ulimit -f), are errors of write, not our death.
 #pragma once
 
 #include <functional>

@@ -143,6 +143,16 @@ class Faults(unittest.TestCase):
             subprocess.run(["umount", small], check=True)
         self.expect_fault(result, 1, "space")
 
+    def test_a_limit_on_the_size_of_files(self):
+        folder = harness.temp_dir()
+        done = subprocess.run(["sh", "-c", 'ulimit -f 100; exec "$0" "$@"', str(harness.holdfast_bin()), "backup",
+                               "--type", "dump", "--dir", str(folder)], capture_output=True, text=True, timeout=120,
+                              env={"PATH": os.environ["PATH"], "HOME": str(harness.home()), **self.env()})
+        self.assertEqual(1, done.returncode, done)  # not a death by SIGXFSZ
+        self.assertIn("File too large", done.stderr)
+        self.assertIn("ulimit -f", done.stderr)
+        self.assertEqual([], list(folder.glob("*.dump")))
+
     def test_source_dies_in_the_middle(self):
         server = harness.Server()
         server.createdb("big")
