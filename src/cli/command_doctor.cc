@@ -9,6 +9,7 @@
 #include "cli/doctor_backups.h"
 #include "cli/documents.h"
 #include "cli/keys.h"
+#include "cli/status.h"
 #include "cli/stores.h"
 #include "cli/told_doctor.h"
 #include "dump/preflight.h"
@@ -21,12 +22,18 @@ Finding failure(const std::string& check, const Error& error) {
   return {FindingLevel::failure, check, error.what(), error.hint(), error.code()};
 }
 
-std::vector<Finding> configuration_findings(const Config& config) {
+std::vector<Finding> configuration_findings(const Config& config, const Clock& clock) {
   std::vector<Finding> findings;
-  findings.push_back({FindingLevel::ok, "configuration",
-                      config.file().empty() ? "no holdfast.toml; environment and flags only"
-                                            : fmt::format("{} is valid", config.file()),
-                      ""});
+  try {
+    scheduled_runs(config, clock.now());  // as `serve` and `status` will read it
+    objective_targets(config);
+    findings.push_back({FindingLevel::ok, "configuration",
+                        config.file().empty() ? "no holdfast.toml; environment and flags only"
+                                              : fmt::format("{} is valid", config.file()),
+                        ""});
+  } catch (const Error& error) {
+    findings.push_back(failure("configuration", error));
+  }
   for (const std::string& warning : config.warnings())
     findings.push_back({FindingLevel::note, "configuration", warning, ""});
   for (Finding& finding : encryption_findings(config, config.flag("check_keys")))
@@ -74,7 +81,7 @@ void show_finding(Output& output, const Finding& finding) {
 int command_doctor(CommandContext& context) {
   const Config& config = context.config;
   std::vector<OpenStore> stores = open_stores(config, context.run);
-  std::vector<Finding> findings = configuration_findings(config);
+  std::vector<Finding> findings = configuration_findings(config, context.run.clock);
   std::vector<Finding> more;
   try {
     DumpOptions options = unsealed_dump_options(config, config.source_conninfo());

@@ -258,6 +258,17 @@ ObjectiveTargets objective_targets(const Config& config) {
   targets.drill_every_seconds = duration_seconds(config, "objectives_drill_every");
   targets.stale_after_seconds = duration_seconds(config, "objectives_stale_after");
   targets.stale_critical_seconds = duration_seconds(config, "objectives_stale_critical");
+  if (targets.stale_critical_seconds < targets.stale_after_seconds) {
+    const Setting& critical = config.setting("objectives_stale_critical");
+    throw Error(
+        ErrorCode::invalid,
+        fmt::format(
+            "{}: stale_critical ({}) is below stale_after ({})",
+            critical.given ? critical.origin : config.setting("objectives_stale_after").origin,
+            config.text("objectives_stale_critical"), config.text("objectives_stale_after")),
+        "in [objectives], what is critical comes after what is a warning: raise "
+        "stale_critical, or lower stale_after");
+  }
   return targets;
 }
 

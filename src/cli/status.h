@@ -20,7 +20,8 @@ StatusFacts gather_status(const Config& config, const Run& run);
 // gather_status, measured.
 StatusReport measure_status(const Config& config, const Run& run);
 
-// objectives.* as configured. Throws Error(invalid) for what is no duration.
+// objectives.* as configured. Throws Error(invalid) for what is no duration, and where
+// stale_critical is below stale_after.
 ObjectiveTargets objective_targets(const Config& config);
 
 // A setting that is a duration ("90m", "4h", "1h30m"), in seconds. Throws Error(invalid).

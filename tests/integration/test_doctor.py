@@ -129,6 +129,20 @@ class BackupCreationFails(Doctor):
     def test_there_is_no_such_bucket(self):
         self.assert_names(self.failures(**self.in_bucket(S3_BACKUP_BUCKET="saef"))["store"], "saef")
 
+    def test_what_serve_would_refuse_of_the_configuration(self):
+        for text, words in {
+            '[schedule]\nbackup = "0 2 * *"\n': ("holdfast.toml:2", "fields"),
+            '[schedule]\nbackup = "@daily"\nzone = "Europe/Berln"\n': ("holdfast.toml:3", "Europe/Berln"),
+            '[objectives]\nstale_after = "50h"\nstale_critical = "49h"\n': ("holdfast.toml:3", "stale_critical"),
+            '[objectives]\nstale_after = "50h"\n': ("holdfast.toml:2", "stale_after"),
+        }.items():
+            with self.subTest(text):
+                path = harness.temp_dir(mode=0o700) / "holdfast.toml"
+                path.write_text(text)
+                failures = self.failures(HOLDFAST_CONFIG=path)
+                self.assertEqual(["configuration"], list(failures))
+                self.assert_names(failures["configuration"], *words)
+
     def test_there_is_no_room_on_the_disk(self):
         small = harness.temp_dir()
         mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", small],
