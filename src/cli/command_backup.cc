@@ -12,6 +12,7 @@
 #include "cli/documents.h"
 #include "cli/stores.h"
 #include "dump/preflight.h"
+#include "pg/scratch_server.h"
 #include "store/mirror_store.h"
 
 namespace holdfast {
@@ -398,6 +399,7 @@ int command_backup(CommandContext& context) {
   if (chosen.dump) config.source_conninfo();  // what is wrong with it is a usage error
 
   std::vector<OpenStore> stores = open_stores(config, context.run);
+  remove_stale_scratch_folders(config.text("scratch_dir"), context.run.log);
   LegParts parts = begin_legs(context, chosen, stores);
   std::vector<LegOutcome> legs;
   {

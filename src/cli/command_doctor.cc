@@ -14,6 +14,7 @@
 #include "cli/told_doctor.h"
 #include "dump/preflight.h"
 #include "pg/client_tools.h"
+#include "pg/scratch_server.h"
 
 namespace holdfast {
 namespace {
@@ -38,6 +39,16 @@ std::vector<Finding> configuration_findings(const Config& config, const Clock& c
     findings.push_back({FindingLevel::note, "configuration", warning, ""});
   for (Finding& finding : encryption_findings(config, config.flag("check_keys")))
     findings.push_back(std::move(finding));
+  return findings;
+}
+
+// Restored data that a killed drill left in the clear.
+std::vector<Finding> scratch_findings(const Config& config) {
+  std::vector<Finding> findings;
+  for (const std::string& folder : stale_scratch_folders(config.text("scratch_dir")))
+    findings.push_back({FindingLevel::note, "scratch data",
+                        fmt::format("{} holds the restored data of a run that was killed", folder),
+                        "the next holdfast backup removes it; or remove the folder by hand"});
   return findings;
 }
 
@@ -94,6 +105,7 @@ int command_doctor(CommandContext& context) {
   for (Finding& finding : branch_leg_findings(config, context.run))
     findings.push_back(std::move(finding));
   for (Finding& finding : backup_findings(context, stores)) findings.push_back(std::move(finding));
+  for (Finding& finding : scratch_findings(config)) findings.push_back(std::move(finding));
   for (Finding& finding : told_findings(config, context.run.clock))
     findings.push_back(std::move(finding));
   context.console.finish_phase();

@@ -23,7 +23,6 @@
 namespace holdfast {
 namespace {
 
-constexpr const char* kMemoryFolder = "/dev/shm";
 // Tables with their indexes and WAL, over the text of their rows; and what any server needs.
 constexpr uint64_t kScratchShare = 3;
 constexpr uint64_t kScratchBytesMin = uint64_t{256} << 20;
@@ -147,7 +146,7 @@ class Rehearsal {
     // What is stored sealed is not put on a disk in the clear, unless the user names the place.
     if (options.parent_folder.empty() && manifest_.seal) {
       if (!room_in_memory()) return nullptr;
-      options.parent_folder = kMemoryFolder;
+      options.parent_folder = kScratchMemoryFolder;
     }
     options.jobs = worker_count(options_.jobs);
     try {
@@ -166,13 +165,14 @@ class Rehearsal {
   bool room_in_memory() {
     struct statvfs system {};
     uint64_t needed = kScratchBytesMin + kScratchShare * manifest_.total_text_bytes();
-    uint64_t there =
-        ::statvfs(kMemoryFolder, &system) == 0 ? uint64_t{system.f_bavail} * system.f_frsize : 0;
+    uint64_t there = ::statvfs(kScratchMemoryFolder, &system) == 0
+                         ? uint64_t{system.f_bavail} * system.f_frsize
+                         : 0;
     if (there >= needed) return true;
     return inconclusive(fmt::format(
         "the backup is sealed, so its rows are not put on a disk, and {} has {} of the {} that a "
         "rehearsal may need (name an encrypted disk with --scratch-dir)",
-        kMemoryFolder, human_bytes(there), human_bytes(needed)));
+        kScratchMemoryFolder, human_bytes(there), human_bytes(needed)));
   }
 
   // Roles as they were, without passwords. Tablespaces are places on the source's disks.

@@ -14,8 +14,10 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <ctime>
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "base/machine_memory.h"
@@ -103,30 +105,59 @@ bool try_lock(int fd) {
   return ::flock(fd, LOCK_EX | LOCK_NB) == 0;
 }
 
-// Removes `folder` if it is one of ours whose program was killed. Folders of others are not
-// touched: in /tmp anybody can make one of that name.
-void remove_if_stale(const std::string& folder, const Account& account, Log& log) {
+// The lock of `folder` if that is one of ours whose program was killed; else closed. Folders of
+// others are not touched: in /tmp anybody can make one of that name.
+Fd lock_if_stale(const std::string& folder, const Account& account) {
   struct stat status {};
-  if (::lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return;
+  if (::lstat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode)) return {};
   bool ours = status.st_uid == ::geteuid() || (account.other() && status.st_uid == account.uid);
   if (!ours || (status.st_mode & 0077) != 0 || std::time(nullptr) - status.st_mtime < kStaleSeconds)
-    return;
+    return {};
   Fd lock(::open((folder + kLockName).c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (!lock.open() || !try_lock(lock.get())) return;
+  return lock.open() && try_lock(lock.get()) ? std::move(lock) : Fd();
+}
+
+std::vector<std::string> scratch_folders_in(const std::string& parent) {
+  std::vector<std::string> folders;
   std::error_code failed;
-  std::filesystem::remove_all(folder, failed);
-  if (failed)
-    log.warning(fmt::format("cannot remove {}, which a killed run left behind: {}", folder,
-                            failed.message()));
-  else
-    log.info(fmt::format("removed {}, which a killed run left behind", folder));
+  for (std::filesystem::directory_iterator at(parent, failed), end; !failed && at != end;
+       at.increment(failed))
+    if (at->path().filename().string().starts_with(kFolderPrefix))
+      folders.push_back(at->path().string());
+  return folders;
 }
 
 void remove_stale_folders(const std::string& parent, const Account& account, Log& log) {
-  std::error_code failed;
-  for (const auto& entry : std::filesystem::directory_iterator(parent, failed))
-    if (entry.path().filename().string().starts_with(kFolderPrefix))
-      remove_if_stale(entry.path().string(), account, log);
+  for (const std::string& folder : scratch_folders_in(parent)) {
+    Fd lock = lock_if_stale(folder, account);
+    if (!lock.open()) continue;
+    std::error_code failed;
+    std::filesystem::remove_all(folder, failed);
+    if (failed)
+      log.warning(fmt::format("cannot remove {}, which a killed run left behind: {}", folder,
+                              failed.message()));
+    else
+      log.info(fmt::format("removed {}, which a killed run left behind", folder));
+  }
+}
+
+// As TempFolder has it.
+std::string temp_parent() {
+  const char* set = std::getenv("TMPDIR");
+  return set != nullptr && *set != '\0' ? set : "/tmp";
+}
+
+std::set<std::string> scratch_parents(const std::string& named) {
+  return {named.empty() ? temp_parent() : named, kScratchMemoryFolder};
+}
+
+// Who servers ran as here; where root found nobody for them, there were none.
+Account account_or_own() {
+  try {
+    return server_account();
+  } catch (const Error&) {
+    return {};
+  }
 }
 
 void check_socket_path(const std::string& folder) {
@@ -201,6 +232,19 @@ void wait_until_ready(Process& server, const Conninfo& conninfo, const Run& run)
 }
 
 }  // namespace
+
+std::vector<std::string> stale_scratch_folders(const std::string& parent) {
+  std::vector<std::string> stale;
+  for (const std::string& each : scratch_parents(parent))
+    for (const std::string& folder : scratch_folders_in(each))
+      if (lock_if_stale(folder, account_or_own()).open()) stale.push_back(folder);
+  return stale;
+}
+
+void remove_stale_scratch_folders(const std::string& parent, Log& log) {
+  for (const std::string& each : scratch_parents(parent))
+    remove_stale_folders(each, account_or_own(), log);
+}
 
 ScratchServer::ScratchServer(const ClientTools& tools, const Options& options, const Run& run)
     : run_(run) {

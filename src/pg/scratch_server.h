@@ -5,11 +5,12 @@
 // ourselves. It is tuned for loading (fsync off: it never outlives the run). Its data are people's
 // records: the folder is 0700, the server logs no statements, and when this program is killed the
 // server dies with it; the folder that then stays behind is removed by the next ScratchServer
-// beside it. One thread makes and destroys it.
+// beside it, and by remove_stale_scratch_folders. One thread makes and destroys it.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/process.h"
 #include "base/run.h"
@@ -17,6 +18,16 @@
 #include "pg/conninfo.h"
 
 namespace holdfast {
+
+// Where data are put that may not lie on a disk in the clear.
+inline constexpr const char* kScratchMemoryFolder = "/dev/shm";
+
+// What runs that were killed left behind, in `parent` (empty: $TMPDIR or /tmp) and in the memory's
+// folder: folders that a ScratchServer of this user made more than a minute ago and that no run
+// holds. What cannot be looked at is passed over.
+std::vector<std::string> stale_scratch_folders(const std::string& parent);
+// Removes them; says so, and what cannot be removed.
+void remove_stale_scratch_folders(const std::string& parent, Log& log);
 
 class ScratchServer {
  public:

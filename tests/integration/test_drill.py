@@ -337,6 +337,27 @@ class Failing(Case):
                 self.assertEqual("inconclusive", result.json()["verdict"])
         self.assertEqual([["interrupted"]] * 4, [record["problems"][:1] for record in self.records()])
 
+    def test_what_a_killed_one_leaves_is_named_by_doctor_and_cleared_by_the_next_backup(self):
+        self.backup()
+        queries = self.configured("[drill.query.slow]\nsql = 'SELECT pg_sleep(600)'\n")
+        running = harness.spawn_holdfast("drill", "latest", env=self.env(**queries))
+        harness.wait_until(lambda: "comparing: " in running.err(), 60, "restored data")
+        left = list(self.scratch.iterdir())
+        self.assertEqual(1, len(left))
+        self.assertNotIn("scratch data", self.run_it("doctor").out)  # it is in use
+        running.kill()
+        running.wait()
+        self.assertTrue((left[0] / "data" / "base").exists(), "the restored data stay")
+        os.utime(left[0], (0, 0))  # not one that has just been made
+        self.assertIn(str(left[0]), self.run_it("doctor").out)
+        other = self.scratch / "holdfast-scratch-another"  # nobody's that we know: without a lock of ours
+        other.mkdir(mode=0o700)
+        os.utime(other, (0, 0))
+        self.backup()
+        self.assertEqual([other], list(self.scratch.iterdir()))
+        other.rmdir()
+        self.assertNotIn("scratch data", self.run_it("doctor").out)
+
     def test_without_a_backup_there_is_nothing_to_drill(self):
         os.makedirs(self.folder)
         result = self.run_it("drill", expect=1)
