@@ -8,8 +8,20 @@
 namespace holdfast {
 namespace {
 
-std::string_view headline(IncidentKind kind) {
-  switch (kind) {
+constexpr const char* kBackupsWithinADay =
+    "This is a critical compliance issue. Backups must be restored within 24 hours.";
+
+// Of one job's runs that were missed, or failed: the job is the key's store.
+bool is_of_job(const IncidentKey& key) {
+  return key.kind == IncidentKind::missed_run || key.kind == IncidentKind::job;
+}
+
+bool is_of_backups(const IncidentKey& key) {
+  return key.store.empty() || key.store == "backup";
+}
+
+std::string_view headline(const IncidentKey& key) {
+  switch (key.kind) {
     case IncidentKind::backup:
       return "Database Backup Failed";
     case IncidentKind::proof:
@@ -25,7 +37,11 @@ std::string_view headline(IncidentKind kind) {
     case IncidentKind::rto:
       return "Recovery Time Objective Missed";
     case IncidentKind::missed_run:
-      return "Database Backup Missed";
+      return is_of_backups(key) ? "Database Backup Missed" : "Scheduled Run Missed";
+    case IncidentKind::job:
+      return "Scheduled Job Failed";
+    case IncidentKind::clock:
+      return "Clock Set Back";
     case IncidentKind::wal_lag:
       return "WAL Archive Lags Behind";
     case IncidentKind::alerts:
@@ -68,6 +84,10 @@ std::string_view meaning(ErrorCode code) {
 }
 
 std::string subject(const IncidentKey& key) {
+  if (is_of_job(key)) {
+    if (is_of_backups(key)) return key.source;
+    return key.source.empty() ? key.store : fmt::format("{} of {}", key.store, key.source);
+  }
   std::string text = key.source;
   if (!key.store.empty()) text += (text.empty() ? "" : " in ") + key.store;
   return text;
@@ -80,6 +100,26 @@ std::string duration(UtcTime from, UtcTime to) {
 
 std::string failures_of(const Incident& incident) {
   return plural(static_cast<uint64_t>(incident.failures), "failure");
+}
+
+std::string missed_sentence(const FailureFacts& facts) {
+  if (!facts.problems || !facts.first_missed_at || !facts.last_missed_at)
+    return "A run was missed.";
+  if (*facts.problems == 1)
+    return fmt::format("The run of {} was missed.", format_rfc3339(*facts.last_missed_at));
+  return fmt::format("{} were missed, from {} to {}.",
+                     plural(static_cast<uint64_t>(*facts.problems), "run"),
+                     format_rfc3339(*facts.first_missed_at), format_rfc3339(*facts.last_missed_at));
+}
+
+// What is neither a failure that lasts nor one that has been repeated; empty: it is one.
+std::string sentence_of_schedule(const Incident& incident, bool recovered) {
+  if (incident.key.kind == IncidentKind::missed_run)
+    return (recovered ? "It runs again. " : "") + missed_sentence(incident.facts);
+  if (incident.key.kind != IncidentKind::clock) return {};
+  return recovered ? "Jobs run by the clock as it is now."
+                   : "The machine's clock was set back by more than an hour: it had been wrong, or "
+                     "is now. The schedule goes on from the time that it shows.";
 }
 
 std::string measured_seconds(const FailureFacts& facts) {
@@ -116,13 +156,13 @@ bool may_wait(const AlertMessage& message) {
 
 std::string incident_title(const Incident& incident) {
   std::string about = subject(incident.key);
-  return fmt::format("🚨 {}{}{}", headline(incident.key.kind), about.empty() ? "" : ": ", about);
+  return fmt::format("🚨 {}{}{}", headline(incident.key), about.empty() ? "" : ": ", about);
 }
 
 std::string alert_title(const AlertMessage& message) {
   const Incident& incident = message.incident;
   std::string about = subject(incident.key);
-  std::string_view what = headline(incident.key.kind);
+  std::string_view what = headline(incident.key);
   std::string_view colon = about.empty() ? "" : ": ";
   switch (message.type) {
     case MessageType::update:
@@ -148,10 +188,12 @@ std::string alert_sentence(const AlertMessage& message) {
   if (message.type == MessageType::recovered) {
     // A host without a memory of its own knows only that it is well now.
     if (incident.failures == 0) return "It is well again.";
+    if (std::string said = sentence_of_schedule(incident, true); !said.empty()) return said;
     UtcTime end = incident.good_since.value_or(message.at);
     return fmt::format("It is well again after {} and {}.", duration(incident.opened_at, end),
                        failures_of(incident));
   }
+  if (std::string said = sentence_of_schedule(incident, false); !said.empty()) return said;
   std::string cause =
       incident.facts.code ? fmt::format(": {}", meaning(*incident.facts.code)) : std::string();
   if (message.type == MessageType::opened && incident.failures <= 1)
@@ -168,7 +210,7 @@ AlertLines alert_facts(const AlertMessage& message) {
     if (!value.empty()) lines.emplace_back(name, value);
   };
   add("Source", incident.key.source);
-  add("Store", incident.key.store);
+  add(is_of_job(incident.key) ? "Job" : "Store", incident.key.store);
   add("Backup", facts.backup);
   add("Time", format_rfc3339(message.at));
   if (is_of_run(message.type)) return lines;
@@ -181,7 +223,11 @@ AlertLines alert_facts(const AlertMessage& message) {
   if (facts.exit_code) add("Exit code", fmt::format("{}", *facts.exit_code));
   if (facts.measured_seconds) add("Measured", measured_seconds(facts));
   if (facts.measured_bytes) add("Measured size", measured_bytes(facts));
-  if (facts.problems) add("Problems", fmt::format("{}", *facts.problems));
+  if (facts.first_missed_at) add("First missed", format_rfc3339(*facts.first_missed_at));
+  if (facts.last_missed_at) add("Last missed", format_rfc3339(*facts.last_missed_at));
+  if (facts.problems)
+    add(incident.key.kind == IncidentKind::missed_run ? "Missed" : "Problems",
+        fmt::format("{}", *facts.problems));
   add("Host", facts.host);
   return lines;
 }
@@ -225,7 +271,15 @@ std::vector<std::string> alert_checklist(const Incident& incident) {
     case IncidentKind::missed_run:
       return {"Check that the schedule is still active (GitHub stops those of idle repositories)",
               "Check that the host is up and its clock is right",
-              "Run the backup by hand: `holdfast backup`"};
+              is_of_backups(incident.key) ? "Run the backup by hand: `holdfast backup`"
+                                          : "Run the job by hand if it should not wait"};
+    case IncidentKind::job:
+      return {"Check the job's log for the error and its hint (it is in that of `holdfast serve`)",
+              "`holdfast doctor`: configuration, credentials, stores",
+              "Run the job by hand once it is mended"};
+    case IncidentKind::clock:
+      return {"Check the machine's clock, and what sets it (NTP)",
+              "Check that backups bear the right time: `holdfast list`"};
     case IncidentKind::wal_lag:
       return {"Check that the source can be reached: `holdfast doctor`",
               "Check disk space of the archive, and of the source (its slot keeps WAL)",
@@ -243,8 +297,9 @@ std::string alert_compliance(const Incident& incident) {
     case IncidentKind::backup:
     case IncidentKind::proof:
     case IncidentKind::rpo:
+      return kBackupsWithinADay;
     case IncidentKind::missed_run:
-      return "This is a critical compliance issue. Backups must be restored within 24 hours.";
+      return is_of_backups(incident.key) ? kBackupsWithinADay : "";
     case IncidentKind::policy:
     case IncidentKind::drill:
     case IncidentKind::rto:

@@ -22,7 +22,7 @@ constexpr int64_t kRelapseLevels = 2;  // a relapse counts as so many updates
 template <typename Value>
 using NameTable = std::pair<Value, std::string_view>;
 
-constexpr std::array<NameTable<IncidentKind>, 11> kKinds{{
+constexpr std::array<NameTable<IncidentKind>, 13> kKinds{{
     {IncidentKind::backup, "backup"},
     {IncidentKind::proof, "proof"},
     {IncidentKind::drill, "drill"},
@@ -31,6 +31,8 @@ constexpr std::array<NameTable<IncidentKind>, 11> kKinds{{
     {IncidentKind::rpo, "rpo"},
     {IncidentKind::rto, "rto"},
     {IncidentKind::missed_run, "missed_run"},
+    {IncidentKind::job, "job"},
+    {IncidentKind::clock, "clock"},
     {IncidentKind::wal_lag, "wal_lag"},
     {IncidentKind::alerts, "alerts"},
     {IncidentKind::test, "test"},
@@ -97,6 +99,16 @@ MessageType say_update(Incident& incident, UtcTime now, const IncidentRules& rul
   return MessageType::update;
 }
 
+// Runs that are missed while others still are: how many in all, and since when.
+FailureFacts with_earlier_misses(FailureFacts facts, const FailureFacts& earlier) {
+  if (!facts.first_missed_at || !facts.last_missed_at) return facts;
+  if (!earlier.first_missed_at || !earlier.last_missed_at) return facts;
+  facts.problems = facts.problems.value_or(0) + earlier.problems.value_or(0);
+  facts.first_missed_at = std::min(*facts.first_missed_at, *earlier.first_missed_at);
+  facts.last_missed_at = std::max(*facts.last_missed_at, *earlier.last_missed_at);
+  return facts;
+}
+
 MessageType close_now(Incident& incident, UtcTime now) {
   incident.closed_at = now;
   incident.last_message_at = now;
@@ -140,7 +152,7 @@ std::optional<MessageType> note_failure(Incident& incident, Severity severity,
   ++incident.failures;
   incident.last_failure_at = now;
   incident.good_since.reset();
-  incident.facts = facts;
+  incident.facts = with_earlier_misses(facts, incident.facts);
   bool worse = severity > incident.severity;
   incident.severity = std::max(incident.severity, severity);
   if (worse || may_update(incident, now, rules)) return say_update(incident, now, rules);

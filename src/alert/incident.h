@@ -34,7 +34,9 @@ enum class IncidentKind {
   policy,      // a policy is violated: too few backups, one kept too long
   rpo,         // more could be lost than the objective allows
   rto,         // a recovery takes longer than the objective allows
-  missed_run,  // a run that should have been was not
+  missed_run,  // a run that should have been was not (its job is the key's store)
+  job,         // a scheduled job failed that tells of nothing itself (its name is the key's store)
+  clock,       // the clock that the schedule goes by was set back
   wal_lag,     // the archive lags behind the source's WAL
   alerts,      // a sink of alerts takes none (its name is the key's store)
   test,        // `alert test`
@@ -59,9 +61,10 @@ struct FailureFacts {
   std::optional<int64_t> exit_code{};
   std::optional<int64_t> measured_seconds{}, target_seconds{};
   std::optional<int64_t> measured_bytes{}, target_bytes{};
-  std::optional<int64_t> problems{};  // how many
-  std::string host{};                 // where it ran
-  std::string run_url{};              // where its log can be read
+  std::optional<int64_t> problems{};  // how many; of missed runs, how many were missed
+  std::optional<UtcTime> first_missed_at{}, last_missed_at{};
+  std::string host{};     // where it ran
+  std::string run_url{};  // where its log can be read
   bool operator==(const FailureFacts&) const = default;
 };
 
@@ -73,7 +76,7 @@ struct Incident {
   int64_t failures = 0, failures_told = 0;
   int64_t updates = 0, escalations = 0, relapses = 0;
   std::optional<UtcTime> good_since{}, closed_at{};
-  FailureFacts facts{};  // of the last failure
+  FailureFacts facts{};  // of the last failure; of missed runs, of all of them together
   bool operator==(const Incident&) const = default;
 };
 

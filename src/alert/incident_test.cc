@@ -116,6 +116,21 @@ TEST(Incident, AClockThatWasWrongSilencesNothingForLong) {
   EXPECT_TRUE(is_forgotten(incident, kStart - hours(24), {}));
 }
 
+TEST(Incident, RunsThatAreMissedWhileOthersAreAddUp) {
+  FailureFacts facts;
+  facts.problems = 2;
+  facts.first_missed_at = kStart;
+  facts.last_missed_at = kStart + hours(1);
+  Incident incident = open_incident({IncidentKind::missed_run, "a", "backup"}, Severity::warning,
+                                    facts, kStart + hours(2), nullptr, {});
+  facts.problems = 1;
+  facts.first_missed_at = facts.last_missed_at = kStart + hours(5);
+  (void)note_failure(incident, Severity::warning, facts, kStart + hours(6), {});
+  EXPECT_EQ(incident.facts.problems, 3);
+  EXPECT_EQ(incident.facts.first_missed_at, kStart);
+  EXPECT_EQ(incident.facts.last_missed_at, kStart + hours(5));
+}
+
 TEST(Incident, TheKeyIsItsParts) {
   EXPECT_EQ(incident_key_id(kKey).size(), 16u);
   EXPECT_NE(incident_key_id({IncidentKind::backup, "a", "bc"}),

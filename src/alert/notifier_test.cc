@@ -413,6 +413,27 @@ TEST(AlertText, EveryKindHasATitleAndSteps) {
   }
 }
 
+TEST(AlertText, MissedRunsAreSaidOfTheirJobWithHowManyAndWhen) {
+  AlertMessage message = sample_message();
+  Incident& incident = message.incident;
+  incident.key = {IncidentKind::missed_run, "care", "backup"};
+  incident.facts = {};
+  incident.facts.problems = 4;
+  incident.facts.first_missed_at = parse_rfc3339("2026-11-20T02:00:00.000Z");
+  incident.facts.last_missed_at = parse_rfc3339("2026-11-23T02:00:00.000Z");
+  EXPECT_EQ(alert_title(message), "🚨 Database Backup Missed: care");
+  EXPECT_EQ(alert_sentence(message),
+            "4 runs were missed, from 2026-11-20T02:00:00.000Z to 2026-11-23T02:00:00.000Z.");
+  message.type = MessageType::recovered;
+  EXPECT_EQ(alert_sentence(message).substr(0, 35), "It runs again. 4 runs were missed, ");
+  incident.key.store = "anchor";
+  message.type = MessageType::opened;
+  EXPECT_EQ(alert_title(message), "🚨 Scheduled Run Missed: anchor of care");
+  EXPECT_EQ(alert_compliance(incident), "");
+  incident.key.kind = IncidentKind::job;
+  EXPECT_EQ(alert_title(message), "🚨 Scheduled Job Failed: anchor of care");
+}
+
 TEST(AlertText, ARecoverySaysHowLongAndHowOften) {
   AlertMessage message = sample_message(MessageType::recovered);
   message.incident.failures = 3;

@@ -44,6 +44,8 @@ Json facts_json(const FailureFacts& facts) {
   number("measured_bytes", facts.measured_bytes);
   number("target_bytes", facts.target_bytes);
   number("problems", facts.problems);
+  if (facts.first_missed_at) json["first_missed_at"] = time_json(*facts.first_missed_at);
+  if (facts.last_missed_at) json["last_missed_at"] = time_json(*facts.last_missed_at);
   text("host", facts.host);
   text("run_url", facts.run_url);
   return json;
@@ -134,6 +136,9 @@ FailureFacts facts_of(const Json& json) {
   auto text = [&](const char* key, std::string& into) {
     if (json.contains(key)) into = plain_text(fields, key);
   };
+  auto time = [&](const char* key, std::optional<UtcTime>& into) {
+    if (json.contains(key)) into = fields.time(key);
+  };
   if (json.contains("code")) facts.code = parse_error_code(fields.text("code"));
   text("backup", facts.backup);
   number("exit_code", facts.exit_code);
@@ -142,6 +147,8 @@ FailureFacts facts_of(const Json& json) {
   number("measured_bytes", facts.measured_bytes);
   number("target_bytes", facts.target_bytes);
   number("problems", facts.problems);
+  time("first_missed_at", facts.first_missed_at);
+  time("last_missed_at", facts.last_missed_at);
   text("host", facts.host);
   text("run_url", facts.run_url);
   return facts;

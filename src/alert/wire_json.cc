@@ -111,6 +111,10 @@ Json audit_head_json(const AlertMessage& message) {
           {"line", alert_audit_line(message)}};
 }
 
+Json time_or_null(const std::optional<UtcTime>& time) {
+  return time ? Json(format_rfc3339(*time)) : Json();
+}
+
 Json optional_json(const std::optional<int64_t>& value) {
   return value ? Json(*value) : Json();
 }
@@ -250,27 +254,28 @@ std::string webhook_json(const AlertMessage& message, const std::string& note) {
                {"text", alert_sentence(message)},
                {"note", note}};
   if (message.type == MessageType::escalated) json["step"] = message.step;
-  json["incident"] = {
-      {"id", incident.id},
-      {"key", incident_key_id(incident.key)},
-      {"kind", incident_kind_name(incident.key.kind)},
-      {"severity", severity_name(incident.severity)},
-      {"source", incident.key.source},
-      {"store", incident.key.store},
-      {"opened_at", format_rfc3339(incident.opened_at)},
-      {"last_failure_at", format_rfc3339(incident.last_failure_at)},
-      {"closed_at", incident.closed_at ? Json(format_rfc3339(*incident.closed_at)) : Json()},
-      {"failures", incident.failures},
-      {"error", facts.code ? Json(error_code_name(*facts.code)) : Json()},
-      {"backup", facts.backup},
-      {"exit_code", optional_json(facts.exit_code)},
-      {"measured_seconds", optional_json(facts.measured_seconds)},
-      {"target_seconds", optional_json(facts.target_seconds)},
-      {"measured_bytes", optional_json(facts.measured_bytes)},
-      {"target_bytes", optional_json(facts.target_bytes)},
-      {"problems", optional_json(facts.problems)},
-      {"host", facts.host},
-      {"run_url", facts.run_url}};
+  json["incident"] = {{"id", incident.id},
+                      {"key", incident_key_id(incident.key)},
+                      {"kind", incident_kind_name(incident.key.kind)},
+                      {"severity", severity_name(incident.severity)},
+                      {"source", incident.key.source},
+                      {"store", incident.key.store},
+                      {"opened_at", format_rfc3339(incident.opened_at)},
+                      {"last_failure_at", format_rfc3339(incident.last_failure_at)},
+                      {"closed_at", time_or_null(incident.closed_at)},
+                      {"failures", incident.failures},
+                      {"error", facts.code ? Json(error_code_name(*facts.code)) : Json()},
+                      {"backup", facts.backup},
+                      {"exit_code", optional_json(facts.exit_code)},
+                      {"measured_seconds", optional_json(facts.measured_seconds)},
+                      {"target_seconds", optional_json(facts.target_seconds)},
+                      {"measured_bytes", optional_json(facts.measured_bytes)},
+                      {"target_bytes", optional_json(facts.target_bytes)},
+                      {"problems", optional_json(facts.problems)},
+                      {"first_missed_at", time_or_null(facts.first_missed_at)},
+                      {"last_missed_at", time_or_null(facts.last_missed_at)},
+                      {"host", facts.host},
+                      {"run_url", facts.run_url}};
   json["checklist"] = alert_checklist(incident);
   json["audit_head"] = audit_head_json(message);
   return dumped(json);
