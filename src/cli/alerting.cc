@@ -169,6 +169,14 @@ void CommandAlerts::run_ended(int exit_code) noexcept {
   open_->alerts->run({type, open_->source, run_id_, exit_code});
 }
 
+void CommandAlerts::deliver_waiting() noexcept {
+  {
+    std::lock_guard lock(mutex_);
+    open();
+  }
+  deliver();
+}
+
 void CommandAlerts::deliver() noexcept {
   std::lock_guard lock(mutex_);
   if (open_) open_->alerts->deliver(kAlertDeliveryMax);

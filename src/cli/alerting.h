@@ -56,6 +56,8 @@ class CommandAlerts {
   // What was told, and what waits from earlier runs; nothing if nothing was told. The operation
   // does so at a command's end; what runs on (a daemon) does so itself.
   void deliver() noexcept;
+  // The same also where others told it: of what is configured.
+  void deliver_waiting() noexcept;
 
  private:
   struct Open;

@@ -232,11 +232,33 @@ int export_trail(CommandContext& context) {
   return kExitDone;
 }
 
+// Nothing where there is no trail yet: then there is nothing to anchor. One that a store has an
+// anchor of is gone, which is what anchors are for.
+std::optional<AuditHead> head_to_anchor(CommandContext& context,
+                                        const std::vector<OpenStore>& stores) {
+  try {
+    return read_audit_head(audit_folder(context.config));
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::not_found) throw;
+    AuditAnchors known = anchors_everywhere(stores, context.run);
+    if (!known.anchors.empty() || !known.damaged.empty()) throw;
+    return std::nullopt;
+  }
+}
+
 int anchor_trail(CommandContext& context) {
   const Config& config = context.config;
   std::vector<OpenStore> stores = open_stores(config, context.run);
   // Before this command's own event, so that what it prints is what the stores have.
-  AuditHead head = read_audit_head(audit_folder(config));
+  std::optional<AuditHead> anchored = head_to_anchor(context, stores);
+  if (!anchored) {
+    context.output.document(audit_anchor_document(std::nullopt, {}));
+    context.output.line(
+        "there is nothing to anchor yet: the audit trail begins with the first command that is "
+        "recorded");
+    return kExitDone;
+  }
+  const AuditHead& head = *anchored;
   std::vector<AnchorOutcome> outcomes = anchor_everywhere(stores, config, head, context.run);
   OperationPart& part = context.operation.begin("audit.anchor", fmt::format("line {}", head.seq));
   context.output.document(audit_anchor_document(head, outcomes));

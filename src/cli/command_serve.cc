@@ -69,6 +69,7 @@ class ScheduleService {
 
   void start() {
     if (!setup_.listen.empty()) listen();
+    events_.deliver_in_background();
     loop_ = std::thread([this] { run_scheduler(*scheduler_, wakeup_, events_, run_); });
     if (server_) asker_ = std::thread([this] { keep_status_fresh(); });
   }

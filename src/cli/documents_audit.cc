@@ -112,7 +112,7 @@ std::string audit_export_document(const std::string& file, const std::string& fo
                         {"proof", proof ? proof_of_export_json(*proof) : Json(nullptr)}});
 }
 
-std::string audit_anchor_document(const AuditHead& head,
+std::string audit_anchor_document(const std::optional<AuditHead>& head,
                                   const std::vector<AnchorOutcome>& outcomes) {
   Json stores = Json::array();
   for (const AnchorOutcome& outcome : outcomes) {
@@ -124,12 +124,15 @@ std::string audit_anchor_document(const AuditHead& head,
     add_error(store, outcome.error);
     stores.push_back(std::move(store));
   }
-  return document_text({{"log", head.log},
-                        {"seq", head.seq},
-                        {"hash", head.hash},
-                        {"time", format_rfc3339(head.time)},
-                        {"line", audit_head_line(head)},
-                        {"stores", stores}});
+  Json document = {{"log", nullptr},  {"seq", nullptr},  {"hash", nullptr},
+                   {"time", nullptr}, {"line", nullptr}, {"stores", stores}};
+  if (head)
+    document.update({{"log", head->log},
+                     {"seq", head->seq},
+                     {"hash", head->hash},
+                     {"time", format_rfc3339(head->time)},
+                     {"line", audit_head_line(*head)}});
+  return document_text(document);
 }
 
 std::string alert_test_document(const std::vector<SinkProblem>& results) {

@@ -21,7 +21,8 @@ std::string audit_export_verdict_document(const std::string& file, const AuditPr
 std::string audit_export_document(const std::string& file, const std::string& format,
                                   const std::optional<AuditProof>& proof,
                                   const std::string& proof_file);
-std::string audit_anchor_document(const AuditHead& head,
+// Without a head there was nothing to anchor.
+std::string audit_anchor_document(const std::optional<AuditHead>& head,
                                   const std::vector<AnchorOutcome>& outcomes);
 
 std::string alert_test_document(const std::vector<SinkProblem>& results);

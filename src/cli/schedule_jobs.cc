@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "alert/alerts.h"
 #include "base/text.h"
@@ -13,13 +14,50 @@ namespace holdfast {
 namespace {
 
 constexpr size_t kRunsKept = 1000;
+// The first wait of a sink that failed.
+constexpr std::chrono::minutes kDeliverEvery{1};
 
-// What it is an incident of when such a job dies before it can say so itself.
-IncidentKind kind_of_job(const std::string& job) {
+// Those that tell of what they find by themselves, each as incidents of a kind of its own. All
+// others are told of here, as is what befalls these before they can.
+std::optional<IncidentKind> kind_of_teller(const std::string& job) {
   if (job == "backup") return IncidentKind::backup;
   if (job == "verify") return IncidentKind::proof;
   if (job == "drill") return IncidentKind::drill;
-  return job == "prune" ? IncidentKind::prune : IncidentKind::missed_run;
+  if (job == "prune") return IncidentKind::prune;
+  return std::nullopt;
+}
+
+// Whether it did what it is for, to whatever end: then the run was not missed. Wrong usage is what
+// a job ends with that could not read its configuration, and so knew nobody to tell either (a
+// backup that could, and was refused later, is then told of by both, as one incident).
+bool took_place(const JobEnd& end) {
+  constexpr std::array kEnds = {kExitDone,   kExitFailed,    kExitPartial,
+                                kExitDamage, kExitViolation, kExitLocked};
+  return !end.lost && !end.over_limit &&
+         std::find(kEnds.begin(), kEnds.end(), end.exit_code) != kEnds.end();
+}
+
+// `status --alert` has told of what it found to be violated; a report only says it.
+bool is_good(const std::string& job, const JobEnd& end) {
+  return took_place(end) &&
+         (end.exit_code == kExitDone || (job == "status" && end.exit_code == kExitViolation));
+}
+
+std::optional<ErrorCode> code_of_exit(int exit_code) {
+  switch (exit_code) {
+    case kExitUsage:
+      return ErrorCode::invalid;
+    case kExitPartial:
+      return ErrorCode::partial;
+    case kExitDamage:
+      return ErrorCode::corrupt;
+    case kExitViolation:
+      return ErrorCode::violated;
+    case kExitLocked:
+      return ErrorCode::busy;
+    default:
+      return std::nullopt;
+  }
 }
 
 // Each source as a command with --source would see it.
@@ -169,41 +207,89 @@ ToldScheduleEvents::ToldScheduleEvents(const std::vector<std::unique_ptr<Config>
                                        const Run& run, std::function<void()> on_end)
     : log_(run.log), on_end_(std::move(on_end)) {
   for (const std::unique_ptr<Config>& source : sources)
-    alerts_[source->source_name()] = std::make_unique<CommandAlerts>(*source, run, new_run_id());
+    for (auto* alerts : {&alerts_, &couriers_})
+      (*alerts)[source->source_name()] =
+          std::make_unique<CommandAlerts>(*source, run, new_run_id());
 }
 
 void ToldScheduleEvents::missed(const ScheduledTask& task, const MissedRuns& missed) {
   log_.warning(missed_text(task.plan.name, missed));
   FailureFacts facts;
   facts.problems = missed.count;
+  facts.first_missed_at = missed.first;
+  facts.last_missed_at = missed.last;
   alerts_of(task).failed(IncidentKind::missed_run, task.job,
                          task.job == "backup" ? Severity::critical : Severity::warning, facts);
+  told_.call();
 }
 
 // The scheduler has said how it went.
 void ToldScheduleEvents::ended(const ScheduledTask& task, const JobEnd& end) {
   if (runs_.size() == kRunsKept) runs_.erase(runs_.begin());
   runs_.push_back({task.source, task.job, end});
-  constexpr int kBySignal = 128;
-  if (end.over_limit ||
-      (end.exit_code > kBySignal && !end.stopped && end.exit_code != kExitInterrupted)) {
-    FailureFacts facts;
-    facts.exit_code = end.exit_code;
-    alerts_of(task).failed(kind_of_job(task.job), "", Severity::critical, facts);
-  } else if (!end.stopped && !end.locked_out) {
-    alerts_of(task).good(IncidentKind::missed_run, task.job);
+  // What was interrupted is nobody's incident: somebody wanted it.
+  bool interrupted = end.stopped || (end.exit_code == kExitInterrupted && !end.over_limit);
+  if (!interrupted) {
+    bool told = took_place(end) && kind_of_teller(task.job);
+    if (is_good(task.job, end))
+      tell_good(task);
+    else if (!told)
+      tell_failure(task, end);
+    if (took_place(end)) alerts_of(task).good(IncidentKind::missed_run, task.job);
+    told_.call();
   }
   if (on_end_) on_end_();
 }
 
+void ToldScheduleEvents::tell_failure(const ScheduledTask& task, const JobEnd& end) {
+  FailureFacts facts;
+  facts.exit_code = end.exit_code;
+  facts.code = code_of_exit(end.exit_code);
+  if (auto kind = kind_of_teller(task.job)) {
+    alerts_of(task).failed(*kind, "", Severity::critical, facts);
+    return;
+  }
+  // Without status nobody is told of objectives that are missed.
+  bool critical = task.job == "status" || end.exit_code == kExitDamage;
+  alerts_of(task).failed(IncidentKind::job, task.job,
+                         critical ? Severity::critical : Severity::warning, facts);
+}
+
+void ToldScheduleEvents::tell_good(const ScheduledTask& task) {
+  if (auto kind = kind_of_teller(task.job))
+    alerts_of(task).good(*kind, "");
+  else
+    alerts_of(task).good(IncidentKind::job, task.job);
+  alerts_of(task).good(IncidentKind::clock, "");
+  clock_told_.erase(task.source);
+}
+
+// Once for all jobs of a source: it is one clock.
 void ToldScheduleEvents::clock_went_back(const ScheduledTask& task) {
   log_.warning(
       fmt::format("{}: the clock was set back by more than an hour; the schedule goes on from now",
                   task.plan.name));
+  if (!clock_told_.insert(task.source).second) return;
+  alerts_of(task).failed(IncidentKind::clock, "", Severity::warning, {});
+  told_.call();
 }
 
 void ToldScheduleEvents::deliver() {
+  if (courier_.joinable()) {
+    courier_.request_stop();
+    courier_.join();
+  }
   for (auto& [source, alerts] : alerts_) alerts->deliver();
+}
+
+void ToldScheduleEvents::deliver_in_background() {
+  courier_ = std::jthread([this](const std::stop_token& stop) {
+    while (!stop.stop_requested()) {
+      told_.wait(kDeliverEvery, stop);
+      for (auto& [source, courier] : couriers_)
+        if (!stop.stop_requested()) courier->deliver_waiting();
+    }
+  });
 }
 
 }  // namespace holdfast

@@ -5,7 +5,9 @@
 
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "cli/alerting.h"
@@ -42,8 +44,11 @@ struct ScheduleSetup {
 ScheduleSetup schedule_setup(const Config& config, const Run& run);
 
 // Where missed, ended and overlapping runs are told of: the log, and those who are alerted. A job
-// that ended by itself has told of what it found; here it is said of those that could not, and of
-// runs that never were. Keeps what ended, for the document of `serve --once`. One thread at a time.
+// that tells of what it found by itself has done so once it has read its configuration; here it is
+// said of those that came to no such end, of jobs that tell of nothing (anchor, report), of runs
+// that never were, and of a clock that was set back. Telling only records: what delivers is a
+// thread of its own, so that a sink that hangs holds up no run. Keeps what ended, for the document
+// of `serve --once`. One thread at a time.
 class ToldScheduleEvents final : public ScheduleEvents {
  public:
   // `sources` and `run` outlive it.
@@ -52,16 +57,26 @@ class ToldScheduleEvents final : public ScheduleEvents {
   void missed(const ScheduledTask& task, const MissedRuns& missed) override;
   void ended(const ScheduledTask& task, const JobEnd& end) override;
   void clock_went_back(const ScheduledTask& task) override;
+  // Ends deliver_in_background().
   void deliver() override;
+  // From now on: what is told goes out at once; and what waits, from whomever (another attempt, a
+  // reminder, the end of quiet hours), every minute.
+  void deliver_in_background();
   const std::vector<OnceRun>& runs() const { return runs_; }
 
  private:
   CommandAlerts& alerts_of(const ScheduledTask& task) { return *alerts_.at(task.source); }
+  void tell_failure(const ScheduledTask& task, const JobEnd& end);
+  void tell_good(const ScheduledTask& task);
 
   Log& log_;
   std::function<void()> on_end_;
-  std::map<std::string, std::unique_ptr<CommandAlerts>> alerts_;  // by source
-  std::vector<OnceRun> runs_;                                     // the last kRunsKept
+  std::map<std::string, std::unique_ptr<CommandAlerts>> alerts_;    // by source
+  std::map<std::string, std::unique_ptr<CommandAlerts>> couriers_;  // the same, for the thread
+  std::set<std::string> clock_told_;  // sources whose clock was set back and no run since was good
+  std::vector<OnceRun> runs_;         // the last kRunsKept
+  Wakeup told_;
+  std::jthread courier_;  // last: it uses what is above
 };
 
 }  // namespace holdfast

@@ -4,8 +4,14 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "alert/alert_state.h"
 #include "base/expect_error.h"
 #include "cli/arguments.h"
 #include "dump/catalog.h"
@@ -112,6 +118,144 @@ TEST_F(ScheduleJobsTest, DifferentDatabasesDoNotKeepEachOtherFromRunning) {
   EXPECT_TRUE(claims("postgresql://anna@db2.example/care"));
   EXPECT_TRUE(claims("postgresql://anna@db1.example/billing"));
   EXPECT_TRUE(claims("postgresql:///care"));
+}
+
+// What those who are alerted hear of: the incidents that a scheduler's events leave.
+class ToldScheduleTest : public ScheduleJobsTest {
+ protected:
+  void begin(const std::string& webhook = "http://127.0.0.1:9/") {
+    setup_.emplace(
+        setup(fmt::format("dir = \"{0}/store\"\n[alert]\ndir = \"{0}/alerts\"\n"
+                          "webhook_url = \"{1}\"\n[schedule]\n{2}",
+                          folder_.path(), webhook,
+                          "backup = \"@daily\"\nverify = \"@daily\"\n"
+                          "report = \"@daily\"\nstatus = \"@daily\"\n"
+                          "anchor = \"@daily\"\n")));
+    events_.emplace(setup_->sources, run_);
+  }
+  const ScheduledTask& task(const std::string& job) {
+    for (const ScheduledTask& task : setup_->tasks)
+      if (task.job == job) return task;
+    throw Error(ErrorCode::not_found, job);
+  }
+  void ended(
+      const std::string& job, int exit_code, void (*more)(JobEnd&) = [](JobEnd&) {}) {
+    JobEnd end;
+    end.exit_code = exit_code;
+    more(end);
+    events_->ended(task(job), end);
+  }
+  std::vector<Incident> incidents() {
+    std::string path = folder_.path() + "/alerts/incidents.json";
+    if (!file_exists(path)) return {};
+    return read_alert_state(read_file(path, 1 << 20)).incidents;
+  }
+  // "backup critical", "job:anchor warning": what is open.
+  std::vector<std::string> open() {
+    std::vector<std::string> all;
+    for (const Incident& each : incidents())
+      if (!each.closed_at)
+        all.push_back(fmt::format("{}{}{} {}", incident_kind_name(each.key.kind),
+                                  each.key.store.empty() ? "" : ":", each.key.store,
+                                  severity_name(each.severity)));
+    std::sort(all.begin(), all.end());
+    return all;
+  }
+
+  std::optional<ScheduleSetup> setup_;
+  std::optional<ToldScheduleEvents> events_;
+};
+
+TEST_F(ToldScheduleTest, AJobThatCannotReadItsConfigurationIsToldOf) {
+  begin();
+  ended("backup", kExitUsage);
+  ended("verify", kExitUsage);
+  ended("status", kExitUsage);
+  EXPECT_THAT(open(), ElementsAre("backup critical", "job:status critical", "proof critical"));
+  EXPECT_EQ(incidents()[0].facts.code, ErrorCode::invalid);
+  for (const char* job : {"backup", "verify", "status"}) ended(job, kExitDone);
+  EXPECT_THAT(open(), ElementsAre());
+}
+
+TEST_F(ToldScheduleTest, AJobThatCouldNotTellIsToldOfAndOneThatDidIsNot) {
+  begin();
+  for (int code : {kExitFailed, kExitPartial, kExitDamage, kExitViolation, kExitLocked})
+    ended("backup", code);
+  ended("status", kExitViolation);
+  ended("backup", kExitInterrupted);
+  ended("backup", kExitInterrupted, [](JobEnd& end) { end.stopped = true; });
+  EXPECT_THAT(open(), ElementsAre());
+  const auto lost = [](JobEnd& end) { end.lost = true; };
+  ended("backup", kExitFailed, lost);
+  EXPECT_THAT(open(), ElementsAre("backup critical"));
+  ended("verify", kExitInterrupted, [](JobEnd& end) { end.over_limit = true; });
+  ended("anchor", 127);
+  ended("report", 128 + 9);
+  EXPECT_THAT(open(), ElementsAre("backup critical", "job:anchor warning", "job:report warning",
+                                  "proof critical"));
+}
+
+TEST_F(ToldScheduleTest, JobsThatTellOfNothingThemselvesAreToldOf) {
+  begin();
+  ended("anchor", kExitFailed);
+  ended("report", kExitViolation);
+  EXPECT_THAT(open(), ElementsAre("job:anchor warning", "job:report warning"));
+  ended("anchor", kExitDamage);
+  EXPECT_THAT(open(), ElementsAre("job:anchor critical", "job:report warning"));
+  ended("anchor", kExitDone);
+  EXPECT_THAT(open(), ElementsAre("job:report warning"));
+}
+
+TEST_F(ToldScheduleTest, ARunThatTookPlaceIsMissedNoMore) {
+  begin();
+  MissedRuns missed{MissReason::away, 4, parse_rfc3339("2026-11-06T02:00:00.000Z"),
+                    parse_rfc3339("2026-11-09T02:00:00.000Z")};
+  events_->missed(task("backup"), missed);
+  events_->missed(task("anchor"), missed);
+  EXPECT_THAT(open(), ElementsAre("missed_run:anchor warning", "missed_run:backup critical"));
+  EXPECT_EQ(incidents()[0].facts.problems, 4);
+  EXPECT_EQ(incidents()[0].facts.first_missed_at, missed.first);
+  EXPECT_EQ(incidents()[0].facts.last_missed_at, missed.last);
+  ended("backup", kExitUsage);
+  ended("anchor", kExitFailed);
+  EXPECT_THAT(open(),
+              ElementsAre("backup critical", "job:anchor warning", "missed_run:backup critical"));
+  ended("backup", kExitFailed);  // of which it told
+  EXPECT_THAT(open(), ElementsAre("backup critical", "job:anchor warning"));
+}
+
+TEST_F(ToldScheduleTest, AClockThatWasSetBackIsToldOnce) {
+  begin();
+  events_->clock_went_back(task("backup"));
+  events_->clock_went_back(task("anchor"));
+  EXPECT_THAT(open(), ElementsAre("clock warning"));
+  EXPECT_EQ(incidents()[0].failures, 1);
+  ended("anchor", kExitDone);
+  EXPECT_THAT(open(), ElementsAre());
+}
+
+// Nobody answers there: who waits for it waits for seconds.
+TEST_F(ToldScheduleTest, ASinkThatHangsHoldsUpNoEvent) {
+  Fd silent(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ASSERT_EQ(::bind(silent.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(silent.get(), 5), 0);
+  ASSERT_EQ(::getsockname(silent.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  begin(fmt::format("http://127.0.0.1:{}/", ntohs(address.sin_port)));
+  events_->deliver_in_background();
+  ended("backup", kExitUsage);
+  pollfd asked{silent.get(), POLLIN, 0};
+  ASSERT_EQ(::poll(&asked, 1, 30'000), 1) << "nothing is delivered";
+  double began = clock_.monotonic_seconds();
+  ended("anchor", kExitFailed);
+  events_->missed(task("backup"), {MissReason::away, 1, clock_.now(), clock_.now()});
+  EXPECT_LT(clock_.monotonic_seconds() - began, 5);
+  EXPECT_EQ(open().size(), 3u);
+  silent = Fd();  // refused, so that the end is not waited for
+  events_->deliver();
 }
 
 TEST_F(ScheduleJobsTest, ListsAndTheClearingOfLeftoversPassClaimsOver) {

@@ -93,9 +93,11 @@ class ProcessRun final : public JobRun {
     } catch (const Error& error) {
       end.stopped = error.code() == ErrorCode::cancelled;
       if (!end.stopped) run_.log.error(fmt::format("{}: {}", task_.plan.name, error.in_one_line()));
+      end.lost = !end.stopped;
       end.exit_code = exit_code_of(error.code());
     } catch (const std::exception& error) {
       run_.log.error(fmt::format("{}: {}", task_.plan.name, printable(error.what())));
+      end.lost = true;
       end.exit_code = kExitFailed;
     }
     {

@@ -38,6 +38,7 @@ struct JobEnd {
   bool elsewhere = false;   // another host runs it: nothing was done here
   bool over_limit = false;  // stopped because it took too long
   bool stopped = false;     // stopped because this program stops
+  bool lost = false;        // it could not be begun, or not be watched: the code is ours
   bool locked_out = false;  // its stores were in use until it was given up
 };
 

@@ -135,6 +135,7 @@ void Scheduler::start(const ScheduledTask& task, const JobDecision& decision) {
     run_.log.error(fmt::format("{}: {}", task.plan.name, error.in_one_line()));
     JobEnd end;
     end.firing = *decision.start;
+    end.lost = true;
     end.exit_code = exit_code_of(error.code());
     note_end(task, end);
   }

@@ -32,7 +32,7 @@ class ScheduleEvents {
   // stores were in use: they are missed.
   virtual void ended(const ScheduledTask& task, const JobEnd& end) = 0;
   virtual void clock_went_back(const ScheduledTask& task) = 0;
-  // What is still to be sent is sent: nothing else will happen for a while, or at all.
+  // What is still to be sent is sent, for some time: nothing else will happen.
   virtual void deliver() = 0;
 };
 
