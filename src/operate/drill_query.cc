@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "pg/connection.h"
+#include "pg/query_message.h"
 
 namespace holdfast {
 namespace {
@@ -145,14 +146,14 @@ class Asking {
         case PGRES_COPY_BOTH:
           throw Error(ErrorCode::invalid, "COPY is no question", "write a SELECT");
         default:
-          if (!failure) failure = refusal(raw);
+          if (!failure) failure = refusal(raw, sql);
       }
     }
     if (failure) throw Error(*failure);
     return answer;
   }
 
-  Error refusal(const PGresult* result) {
+  Error refusal(const PGresult* result, const std::string& sql) {
     auto field = [&](int code) {
       const char* text = PQresultErrorField(result, code);
       return std::string(text == nullptr ? "" : text);
@@ -160,7 +161,8 @@ class Asking {
     std::string state = field(PG_DIAG_SQLSTATE);
     if (state.empty()) return connection_.error("the server is gone");
     // DETAIL may quote what stands in rows.
-    return server_error(state, field(PG_DIAG_MESSAGE_PRIMARY));
+    bool of_parser = !field(PG_DIAG_STATEMENT_POSITION).empty();
+    return server_error(state, message_of_query(field(PG_DIAG_MESSAGE_PRIMARY), sql, of_parser));
   }
 
   std::string problem_of(const DrillQuestion& question, const Answer& answer) {

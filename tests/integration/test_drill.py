@@ -249,6 +249,21 @@ class Queries(Case):
         proof = next(b["proof"] for b in self.run_it("list", "--json").json()["backups"] if b["id"] == backup)
         self.assertEqual(("restore", True), (proof["level"], proof["ok"]))
 
+    def test_what_the_server_says_of_a_row_is_not_recorded(self):
+        source.psql("CREATE TABLE people AS SELECT 'n42'::text AS note", db="care")
+        self.addCleanup(source.psql, "DROP TABLE people", db="care")
+        self.backup()
+        casts = ("note::regclass", "note::regtype", "note::regrole", "nextval(note)", "encode('x', note)",
+                 "pg_read_file(note)", "timezone(replace(note, '42', 'xyz'), now())", "note::regoper", "to_tsquery(note || ' &')")
+        text = "".join(f"[drill.query.q{n}]\nsql = \"SELECT {cast} FROM people\"\n" for n, cast in enumerate(casts))
+        document = self.drill("latest", expect=4, **self.configured(
+            text + "[drill.query.wrong]\nsql = 'SELECT 1 FROM peeple'\n"))
+        for row in ("n42", "nxyz"):
+            self.assertNotIn(row, json.dumps(document))
+        problems = {query["name"]: query["problem"] for query in document["queries"]}
+        self.assertTrue(all(problems.values()), problems)
+        self.assertIn('relation "peeple" does not exist', problems["wrong"])
+
     def test_what_is_no_condition_is_refused_before_anything_is_done(self):
         self.backup()
         for text, part in (("sql = 'SELECT 1'\nexpect = 'about 5'\n", "is no condition"),
