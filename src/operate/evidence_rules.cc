@@ -30,6 +30,30 @@ Finding164 not_measured(std::string evidence) {
   return {EvidenceVerdict::not_measured, std::move(evidence)};
 }
 
+std::string date_text(UtcTime time) {
+  return format_rfc3339(time).substr(0, 10);
+}
+
+// What rests on a setting is known of today only: of a period that is over it is said when it was
+// looked at, and if nothing of that period was seen it is no evidence for it.
+Finding164 by_settings(const EvidenceReport& report, Finding164 found) {
+  const EvidenceFacts& facts = report.facts;
+  if (found.verdict == EvidenceVerdict::not_measured || facts.period.to > facts.made_at)
+    return found;
+  if (facts.backups.empty() && facts.drills.empty() && facts.events.empty())
+    return not_measured("nothing of the period was seen, and how it is set now says nothing of it");
+  found.evidence += fmt::format("; as set now ({})", date_text(facts.made_at));
+  return found;
+}
+
+// Where the trail begins after the period does: "" if it covers all of it.
+std::string trail_begins_late(const EvidenceFacts& facts) {
+  if (facts.chain->lines == 0 || facts.chain->first_time <= facts.period.from) return {};
+  return fmt::format(
+      "the trail begins on {}{}", date_text(facts.chain->first_time),
+      facts.chain->begins_after_retention ? ", after what was older was removed" : "");
+}
+
 std::string named(const std::vector<std::string>& names) {
   std::string text;
   for (size_t i = 0; i < std::min(names.size(), kNamesShown); ++i)
@@ -92,9 +116,10 @@ Finding164 testing(const EvidenceReport& report) {
 Finding164 criticality(const EvidenceReport& report) {
   if (report.facts.critical_tables.empty())
     return not_measured("no critical tables are named ([drill] critical_tables)");
-  return pass(fmt::format("{} named critical, and counted by each drill: {}",
-                          counted(report.facts.critical_tables.size(), "table", " is", " are"),
-                          named(report.facts.critical_tables)));
+  return by_settings(
+      report, pass(fmt::format("{} named critical, and counted by each drill: {}",
+                               counted(report.facts.critical_tables.size(), "table", " is", " are"),
+                               named(report.facts.critical_tables))));
 }
 
 Finding164 review(const EvidenceReport& report) {
@@ -139,14 +164,19 @@ Finding164 encryption(const EvidenceReport& report) {
 
 Finding164 audit_controls(const EvidenceReport& report) {
   const EvidenceFacts& facts = report.facts;
-  if (facts.audit_off) return gap("the audit trail is switched off (audit.mode)");
+  if (facts.audit_off)
+    return by_settings(report, gap("the audit trail is switched off (audit.mode)"));
   if (!facts.chain)
     return gap("there is no audit trail" +
                (facts.chain_error.empty() ? "" : ": " + facts.chain_error));
   if (!facts.chain->ok())
     return gap(fmt::format("the trail is damaged: {}", facts.chain->problems.front().text()));
+  std::string late = trail_begins_late(facts);
+  if (!late.empty() && facts.chain->first_time >= facts.period.to)
+    return not_measured(late + ": nothing was recorded that is of the period");
   std::string said = fmt::format("{} chained and verified, {} of them in the period",
                                  plural(facts.chain->lines, "event"), facts.events.size());
+  if (!late.empty()) said += fmt::format("; {}: the days before were not measured", late);
   if (facts.chain->anchors_compared == 0)
     return gap(said +
                "; no anchor: that lines were cut off its end would not be noticed (holdfast audit "
@@ -196,22 +226,28 @@ Finding164 transmission(const EvidenceReport& report) {
   if (!mode.empty() && !checked && !report.facts.source_is_local)
     open.push_back(fmt::format(
         "the source is reached with sslmode={}, which does not check whom it talks to", mode));
-  if (!open.empty()) return gap(named(open));
+  if (!open.empty()) return by_settings(report, gap(named(open)));
   if (mode.empty()) return not_measured("no source is configured here");
-  return pass(report.facts.source_is_local
-                  ? "the source is this machine; stores are reached by TLS or are this machine"
-                  : fmt::format("the source by TLS (sslmode={}), stores by TLS", mode));
+  return by_settings(
+      report, pass(report.facts.source_is_local
+                       ? "the source is this machine; stores are reached by TLS or are this machine"
+                       : fmt::format("the source by TLS (sslmode={}), stores by TLS", mode)));
 }
 
 Finding164 documentation(const EvidenceReport& report) {
   const EvidenceFacts& facts = report.facts;
   if (facts.audit_off || !facts.chain) return gap("there is no audit trail to keep");
+  if (std::string late = trail_begins_late(facts);
+      !late.empty() && facts.chain->first_time >= facts.period.to)
+    return not_measured(late + ": none of the period is kept");
   if (facts.audit_years < 6)
-    return gap(fmt::format("the trail is kept for {} years only", facts.audit_years));
-  return pass(fmt::format("the trail is kept for {} years and begins {}", facts.audit_years,
-                          facts.chain->begins_after_retention
-                              ? "after what was older was removed, which it records"
-                              : "on " + format_rfc3339(facts.chain->first_time).substr(0, 10)));
+    return by_settings(report,
+                       gap(fmt::format("the trail is kept for {} years only", facts.audit_years)));
+  return by_settings(
+      report, pass(fmt::format("the trail is kept for {} years and begins {}", facts.audit_years,
+                               facts.chain->begins_after_retention
+                                   ? "after what was older was removed, which it records"
+                                   : "on " + date_text(facts.chain->first_time))));
 }
 
 }  // namespace

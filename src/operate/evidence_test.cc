@@ -271,5 +271,29 @@ TEST_F(EvidenceTest, PagesSayWhatIsThereAndNothingElse) {
   }
 }
 
+TEST_F(EvidenceTest, ATrailThatBeganLaterMeasuredNothingOfThePeriod) {
+  facts_.chain->first_time = at("2026-11-01T10:00:00.000Z");
+  EXPECT_EQ(verdict(kAuditControls), "NOT MEASURED");
+  EXPECT_NE(row(kAuditControls).evidence.find("begins on 2026-11-01"), std::string::npos);
+  EXPECT_EQ(verdict("164.316(b)(2)(i)"), "NOT MEASURED");
+  facts_.chain->first_time = at("2026-10-20T10:00:00.000Z");
+  EXPECT_EQ(verdict(kAuditControls), "PASS");
+  EXPECT_NE(row(kAuditControls).evidence.find("begins on 2026-10-20"), std::string::npos);
+  facts_.chain->first_time = at("2026-09-20T10:00:00.000Z");
+  EXPECT_EQ(row(kAuditControls).evidence.find("begins on"), std::string::npos);
+}
+
+TEST_F(EvidenceTest, WhatIsSetNowIsSaidToBeOfNow) {
+  EXPECT_EQ(verdict(kTransmission), "PASS");
+  EXPECT_NE(row(kTransmission).evidence.find("as set now (2026-11-02)"), std::string::npos);
+  facts_.made_at = at("2026-10-31T08:00:00.000Z");  // the period is not over: now is of it
+  EXPECT_EQ(row(kTransmission).evidence.find("as set now"), std::string::npos);
+  facts_.made_at = at("2026-11-02T08:00:00.000Z");
+  facts_.backups.clear();
+  EXPECT_EQ(verdict(kTransmission), "NOT MEASURED");
+  facts_.sslmode = "prefer";
+  EXPECT_EQ(verdict(kTransmission), "NOT MEASURED");
+}
+
 }  // namespace
 }  // namespace holdfast
