@@ -45,7 +45,8 @@ class LineExport {
 
   AuditProof finish() {
     if (proof_.first_seq == 0)
-      throw Error(ErrorCode::not_found, "the audit log has no line of that time");
+      throw Error(ErrorCode::not_found, "the audit log has no line of that time",
+                  "holdfast audit show says from when to when there are some");
     proof_.sha256 = hash_.finish_hex();
     return std::move(proof_);
   }
@@ -80,7 +81,8 @@ AuditProof export_audit_lines(const std::string& folder, std::optional<UtcTime> 
                               const AuditSink& sink) {
   std::vector<uint64_t> segments = scan_audit_folder(folder).segments;
   if (segments.empty())
-    throw Error(ErrorCode::not_found, fmt::format("there is no audit log in {}", folder));
+    throw Error(ErrorCode::not_found, fmt::format("there is no audit log in {}", folder),
+                "name its folder; the first operation that is recorded makes it");
   std::string log = read_audit_opening(folder, segments.front()).log;
   LineExport lines(from, to, sink);
   export_segments(folder, segments, lines);

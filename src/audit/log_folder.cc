@@ -204,7 +204,8 @@ AuditHead read_audit_head(const std::string& folder, std::chrono::milliseconds l
   std::unique_ptr<FileLock> lock = lock_for_reading(folder, lock_wait_max);
   std::vector<uint64_t> segments = scan_audit_folder(folder).segments;
   if (segments.empty())
-    throw Error(ErrorCode::not_found, fmt::format("there is no audit log in {}", folder));
+    throw Error(ErrorCode::not_found, fmt::format("there is no audit log in {}", folder),
+                "name its folder; the first operation that is recorded makes it");
   AuditRecord last = read_audit_tail(folder, segments.back()).last;
   std::string log = read_audit_opening(folder, segments.back()).log;
   return {log, last.seq, last.hash, last.time};

@@ -118,7 +118,8 @@ std::vector<AuditSegmentFacts> audit_segment_facts(const std::string& folder) {
     facts.push_back({segment, std::max(read_audit_opening(folder, segment).record.time,
                                        read_audit_tail(folder, segment).last.time)});
   if (facts.empty())
-    throw Error(ErrorCode::not_found, fmt::format("there is no audit log in {}", folder));
+    throw Error(ErrorCode::not_found, fmt::format("there is no audit log in {}", folder),
+                "name its folder; the first operation that is recorded makes it");
   return facts;
 }
 

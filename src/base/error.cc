@@ -80,6 +80,7 @@ Error system_error(const std::string& message, int errno_value) {
     case ENOENT:
     case ENOTDIR:
       code = ErrorCode::not_found;
+      hint = "see that the path is right, and that each folder of it is there";
       break;
     case EEXIST:
       code = ErrorCode::exists;

@@ -25,7 +25,7 @@ int command_config(CommandContext& context) {
   for (const Setting& setting : config.settings()) {
     const Option& option = *setting.option;
     if (option.variable.empty() && option.key.empty()) continue;
-    context.output.line(fmt::format("{:<26}{:<40}{}", option.name,
+    context.output.line(fmt::format("{:<26}{:<40} {}", option.name,
                                     shown_value(setting).value_or("-"), setting.origin));
   }
   return kExitDone;

@@ -193,6 +193,21 @@ class Commands(Trail):
                          (event["actor_kind"], event["actor"], event["detail"]["job"]))
 
 
+class Hints(Trail):
+    def test_what_is_missing_is_no_backup(self):
+        (self.folder / "lines.jsonl").write_text("{}\n")
+        (self.folder / "file").write_text("")
+        for words, env in ((("audit", "show"), {}),
+                           (("audit", "verify", str(self.folder / "lines.jsonl")), {}),
+                           (("backup", "--type", "dump", "--store", "nas"), {"HOLDFAST_AUDIT": "off"})):
+            if words[0] == "backup":
+                self.toml.write_text(self.toml.read_text().replace(f"'{self.nas}'", f"'{self.folder}/file/nas'"))
+            failed = harness.holdfast(*words, check=False, env=self.env(**env))
+            self.assertNotEqual(0, failed.code, words)
+            self.assertIn("hint: ", failed.err, words)
+            self.assertNotIn("holdfast list shows", failed.err, words)
+
+
 class Unwritable(Trail):
     def setUp(self):
         super().setUp()
