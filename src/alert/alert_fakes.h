@@ -164,10 +164,13 @@ class FakeMail final : public MailTransport {
   ServiceMood mood = ServiceMood::good;
   std::vector<MailEnvelope> sent;
 
-  void send(const MailEnvelope& envelope, const DeliveryBudget& budget) override {
+  std::vector<std::string> refused;  // recipients, while the others get it
+
+  std::vector<std::string> send(const MailEnvelope& envelope,
+                                const DeliveryBudget& budget) override {
     budget.check();
     if (mood == ServiceMood::good || mood == ServiceMood::lost) sent.push_back(envelope);
-    if (mood == ServiceMood::good) return;
+    if (mood == ServiceMood::good) return refused;
     if (mood == ServiceMood::denies || mood == ServiceMood::gone)
       throw Error(ErrorCode::denied, "mail server m.test refused the login");
     if (mood == ServiceMood::refuses)

@@ -20,8 +20,15 @@ bool is_of_backups(const IncidentKey& key) {
   return key.store.empty() || key.store == "backup";
 }
 
-std::string_view headline(const IncidentKey& key) {
-  switch (key.kind) {
+// Told by `status`, which gives no code: no drill has failed, but the next one is due.
+bool is_overdue_drill(const Incident& incident) {
+  return incident.key.kind == IncidentKind::drill && !incident.facts.code &&
+         incident.facts.target_seconds && incident.severity == Severity::warning;
+}
+
+std::string_view headline(const Incident& incident) {
+  if (is_overdue_drill(incident)) return "Recovery Drill Overdue";
+  switch (incident.key.kind) {
     case IncidentKind::backup:
       return "Database Backup Failed";
     case IncidentKind::proof:
@@ -37,7 +44,7 @@ std::string_view headline(const IncidentKey& key) {
     case IncidentKind::rto:
       return "Recovery Time Objective Missed";
     case IncidentKind::missed_run:
-      return is_of_backups(key) ? "Database Backup Missed" : "Scheduled Run Missed";
+      return is_of_backups(incident.key) ? "Database Backup Missed" : "Scheduled Run Missed";
     case IncidentKind::job:
       return "Scheduled Job Failed";
     case IncidentKind::clock:
@@ -156,13 +163,13 @@ bool may_wait(const AlertMessage& message) {
 
 std::string incident_title(const Incident& incident) {
   std::string about = subject(incident.key);
-  return fmt::format("🚨 {}{}{}", headline(incident.key), about.empty() ? "" : ": ", about);
+  return fmt::format("🚨 {}{}{}", headline(incident), about.empty() ? "" : ": ", about);
 }
 
 std::string alert_title(const AlertMessage& message) {
   const Incident& incident = message.incident;
   std::string about = subject(incident.key);
-  std::string_view what = headline(incident.key);
+  std::string_view what = headline(incident);
   std::string_view colon = about.empty() ? "" : ": ";
   switch (message.type) {
     case MessageType::update:
@@ -197,7 +204,8 @@ std::string alert_sentence(const AlertMessage& message) {
   std::string cause =
       incident.facts.code ? fmt::format(": {}", meaning(*incident.facts.code)) : std::string();
   if (message.type == MessageType::opened && incident.failures <= 1)
-    return fmt::format("It failed{}.", cause);
+    return is_overdue_drill(incident) ? "No drill has passed in time."
+                                      : fmt::format("It failed{}.", cause);
   return fmt::format("It has been failing for {}, {} so far{}.",
                      duration(incident.opened_at, message.at), failures_of(incident), cause);
 }

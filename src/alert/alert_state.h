@@ -28,6 +28,7 @@ struct PendingMessage {
 
 struct AlertSinkState {
   std::string name{};
+  std::string problem{};  // of the last delivery: it arrived, but not everywhere
   int64_t failed_attempts = 0;
   UtcTime next_attempt_at{};
   std::optional<UtcTime> down_since{};

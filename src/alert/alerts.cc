@@ -29,8 +29,8 @@ void Alerts::failed(const IncidentKey& key, Severity severity, const FailureFact
   if (outbox_) safely("record an alert", [&] { outbox_->failed(key, severity, facts); });
 }
 
-void Alerts::good(const IncidentKey& key) noexcept {
-  if (outbox_) safely("record an alert", [&] { outbox_->good(key); });
+void Alerts::good(const IncidentKey& key, std::optional<UtcTime> as_of) noexcept {
+  if (outbox_) safely("record an alert", [&] { outbox_->good(key, as_of); });
 }
 
 void Alerts::run(const RunReport& report) noexcept {
@@ -42,8 +42,8 @@ void Alerts::deliver(std::chrono::milliseconds time_max) noexcept {
   safely("deliver alerts", [&] {
     DeliveryReport report = outbox_->deliver(time_max);
     for (const SinkProblem& problem : report.problems)
-      log_.warning(
-          fmt::format("alert to {}: {}; it is tried again", problem.sink, problem.problem));
+      log_.warning(fmt::format("alert to {}: {}{}", problem.sink, problem.problem,
+                               problem.again ? "; it is tried again" : ""));
   });
 }
 

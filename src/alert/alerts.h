@@ -21,7 +21,7 @@ class Alerts {
          Log& log) noexcept;
 
   void failed(const IncidentKey& key, Severity severity, const FailureFacts& facts) noexcept;
-  void good(const IncidentKey& key) noexcept;
+  void good(const IncidentKey& key, std::optional<UtcTime> as_of = {}) noexcept;
   void run(const RunReport& report) noexcept;
   // Time passed; then what is due is delivered, for at most `time_max`.
   void deliver(std::chrono::milliseconds time_max) noexcept;

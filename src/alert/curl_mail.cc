@@ -14,6 +14,11 @@ namespace {
 
 constexpr int kSubmissionPort = 587, kSubmissionsPort = 465;  // RFC 6409, RFC 8314
 constexpr int kConnectMsMax = 10'000;
+#if LIBCURL_VERSION_NUM >= 0x080200
+constexpr CURLoption kRecipientsMayFail = CURLOPT_MAIL_RCPT_ALLOWFAILS;
+#else
+constexpr CURLoption kRecipientsMayFail = CURLOPT_MAIL_RCPT_ALLLOWFAILS;
+#endif
 
 Error wrong_smtp(const char* what) {
   return Error(ErrorCode::invalid, fmt::format("smtp_url {}", what),
@@ -65,6 +70,28 @@ int on_mail_progress(void* context, curl_off_t, curl_off_t, curl_off_t, curl_off
   return static_cast<Upload*>(context)->stop.stop_requested() ? 1 : 0;
 }
 
+// Which recipients the server refused: libcurl tells of the talk only, line by line.
+struct MailTalk {
+  size_t recipients = 0;                          // named so far
+  bool asked = false;                             // the next answer is about the last of them
+  std::vector<std::pair<size_t, int>> refused{};  // by their number, with the status
+};
+
+int on_mail_talk(CURL*, curl_infotype type, char* data, size_t size, void* context) {
+  auto& talk = *static_cast<MailTalk*>(context);
+  std::string_view line(data, size);
+  if (type == CURLINFO_HEADER_OUT) {
+    talk.asked = line.starts_with("RCPT TO:");
+    talk.recipients += talk.asked ? 1 : 0;
+  }
+  if (type != CURLINFO_HEADER_IN || !talk.asked || line.size() < 4 || line[3] == '-') return 0;
+  talk.asked = false;
+  int status = 0;
+  std::from_chars(line.data(), line.data() + 3, status);
+  if (status < 200 || status > 299) talk.refused.emplace_back(talk.recipients - 1, status);
+  return 0;
+}
+
 class CurlMail final : public MailTransport {
  public:
   explicit CurlMail(SmtpSettings settings) : settings_(std::move(settings)) {
@@ -72,7 +99,8 @@ class CurlMail final : public MailTransport {
     if (started != CURLE_OK) throw Error(ErrorCode::internal, "libcurl could not be started");
   }
 
-  void send(const MailEnvelope& envelope, const DeliveryBudget& budget) override {
+  std::vector<std::string> send(const MailEnvelope& envelope,
+                                const DeliveryBudget& budget) override {
     budget.check();
     Upload upload{envelope.data, settings_.stop};
     easy_.reset(curl_easy_init());  // one connection a mail: servers drop idle ones
@@ -88,6 +116,11 @@ class CurlMail final : public MailTransport {
       to.reset(longer);
     }
     set(CURLOPT_MAIL_RCPT, to.get());
+    set(kRecipientsMayFail, 1L);  // one that is refused keeps nobody else from being told
+    MailTalk talk;
+    set(CURLOPT_VERBOSE, 1L);  // to the function alone
+    set(CURLOPT_DEBUGFUNCTION, on_mail_talk);
+    set(CURLOPT_DEBUGDATA, static_cast<void*>(&talk));
     set(CURLOPT_UPLOAD, 1L);
     set(CURLOPT_READFUNCTION, on_mail_read);
     set(CURLOPT_READDATA, static_cast<void*>(&upload));
@@ -97,6 +130,11 @@ class CurlMail final : public MailTransport {
     set(CURLOPT_NOPROGRESS, 0L);
     CURLcode code = curl_easy_perform(easy_.get());
     if (code != CURLE_OK) throw failure(code);
+    std::vector<std::string> refused;
+    for (const auto& [recipient, status] : talk.refused)
+      if (recipient < envelope.to.size())
+        refused.push_back(fmt::format("{} ({})", envelope.to[recipient], status));
+    return refused;
   }
 
  private:
@@ -146,8 +184,9 @@ class CurlMail final : public MailTransport {
                      "see smtp_url's login and smtp_password_file");
       case CURLE_PEER_FAILED_VERIFICATION:
       case CURLE_SSL_ISSUER_ERROR:
-        return Error(ErrorCode::denied, where + " could not prove who it is",
-                     "correct smtp_url, or give the authority that signed its certificate");
+        return Error(
+            ErrorCode::denied, where + " could not prove who it is",
+            "correct smtp_url, or name the authority that signed its certificate: smtp_ca_file");
       case CURLE_USE_SSL_FAILED:
         return Error(ErrorCode::denied, where + " offers no TLS",
                      "mail leaves this machine only encrypted: use another port or server");
@@ -157,6 +196,10 @@ class CurlMail final : public MailTransport {
     if (status >= 500 && status < 600)
       return Error(ErrorCode::invalid, fmt::format("{} refused the mail ({})", where, status),
                    "see mail_from and mail_to");
+    if (status >= 400 && status < 500)
+      return Error(ErrorCode::unavailable,
+                   fmt::format("{} refused the mail for now ({})", where, status),
+                   "see the mail server's log if that lasts");
     return Error(ErrorCode::unavailable, fmt::format("{}: {}", where, curl_easy_strerror(code)),
                  "see that smtp_url is right and reachable from here");
   }

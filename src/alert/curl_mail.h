@@ -1,6 +1,9 @@
 // Sending mail by libcurl's SMTP client: smtp:// with STARTTLS (required unless the server is this
 // machine itself) or smtps://, certificates verified, TLS 1.2 at least.
 //
+// A recipient that the server refuses keeps the others from nothing; one that it refuses for now
+// (4xx) is not asked about again for this mail, which the others would get twice.
+//
 // Login and password come from the address's userinfo or apart from it; neither is in an error. One
 // thread at a time. Failure: as MailTransport says.
 #pragma once

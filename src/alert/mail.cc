@@ -2,6 +2,7 @@
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -13,6 +14,7 @@ namespace {
 
 constexpr size_t kAddressMax = 254;  // RFC 5321 section 4.5.3.1.3
 constexpr size_t kRecipientsMax = 50;
+constexpr size_t kRefusedNamed = 3;
 constexpr size_t kWordBytes = 45;        // of text in one encoded word: 60 of base64, 75 in all
 constexpr size_t kPlainHeaderMax = 200;  // longer ones are folded as encoded words
 constexpr size_t kLineOfBase64 = 76;     // RFC 2045
@@ -134,12 +136,22 @@ MailNotifier::MailNotifier(MailSettings settings, MailTransport& transport)
 
 DeliveryReceipt MailNotifier::deliver(const Delivery& delivery) {
   std::string data = compose_mail(delivery.message, delivery.note, settings_.from, settings_.to);
-  transport_.send({settings_.from, settings_.to, std::move(data)}, delivery.budget);
-  return {};
+  std::vector<std::string> refused =
+      transport_.send({settings_.from, settings_.to, std::move(data)}, delivery.budget);
+  DeliveryReceipt receipt;
+  if (refused.empty()) return receipt;
+  size_t named = std::min(refused.size(), kRefusedNamed);
+  receipt.problem = fmt::format(
+      "the server refused {}{}; the other recipients have it",
+      fmt::join(refused.begin(), refused.begin() + static_cast<ptrdiff_t>(named), ", "),
+      named < refused.size() ? fmt::format(" and {} more", refused.size() - named) : "");
+  return receipt;
 }
 
 void MailNotifier::test(const AlertMessage& message, const DeliveryBudget& budget) {
-  deliver({message, "", 1, "", budget});
+  DeliveryReceipt receipt = deliver({message, "", 1, "", budget});
+  if (!receipt.problem.empty())
+    throw Error(ErrorCode::denied, receipt.problem, "see mail_to, and the mail server's log");
 }
 
 }  // namespace holdfast

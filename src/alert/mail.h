@@ -24,10 +24,12 @@ struct MailEnvelope {
 class MailTransport {
  public:
   virtual ~MailTransport() = default;
-  // Returns once the server has taken it for all recipients. Error(denied) for a login or a
-  // certificate that is refused, Error(invalid) for a message that is (5xx), else
+  // Returns once the server has taken it: the recipients that it refused, each with its status,
+  // "ops@example.org (550)"; all others have it. Error(denied) for a login or a certificate that is
+  // refused, Error(invalid) for a message that is, or all its recipients (5xx), else
   // Error(unavailable).
-  virtual void send(const MailEnvelope& envelope, const DeliveryBudget& budget) = 0;
+  virtual std::vector<std::string> send(const MailEnvelope& envelope,
+                                        const DeliveryBudget& budget) = 0;
 };
 
 // `anna@example.org`: nothing that could end a header or an address. Throws Error(invalid), which

@@ -51,6 +51,8 @@ struct DeliveryReceipt {
   std::string ticket{};  // of the incident from now on; at most 200 bytes
   // Set (not zero) with `ticket` unused: the sink asked to be left alone for so long.
   std::chrono::milliseconds wait{0};
+  // It arrived, but not everywhere: for people, to be said once ("ops@x (550)"); empty: it did.
+  std::string problem{};
 };
 
 class Notifier {

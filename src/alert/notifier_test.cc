@@ -295,6 +295,19 @@ TEST(Webhook, TheAuditTrailIsAnObject) {
                   {"line", audit_head_line(sample_audit_head())}}));
 }
 
+TEST(Webhook, NewsOfARunAreOfNoIncident) {
+  AlertMessage message;
+  message.type = MessageType::succeeded;
+  message.incident.facts.host = "db1";
+  auto json = Json::parse(webhook_json(message, ""));
+  for (const char* member : {"id", "key", "severity", "opened_at", "last_failure_at"})
+    EXPECT_TRUE(json["incident"][member].is_null()) << member;
+  EXPECT_EQ(json["incident"]["host"], "db1");
+  EXPECT_TRUE(json["checklist"].empty());
+  message.type = MessageType::failed;
+  EXPECT_FALSE(Json::parse(webhook_json(message, ""))["checklist"].empty());
+}
+
 TEST(Webhook, TheSignatureIsOverTimeAndBody) {
   FakeService service;
   ManualClock clock(parse_rfc3339("2026-11-28T03:00:00.000Z"));
@@ -367,6 +380,20 @@ TEST(Mail, EncodedWordsHoldWholeCharacters) {
   EXPECT_EQ(back, text);
 }
 
+TEST(Mail, ARecipientThatIsRefusedIsSaidAndTheOthersHaveIt) {
+  FakeMail mail;
+  mail.refused = {"c@d.test (550)"};
+  MailNotifier sink({"h@b.test", {"a@b.test", "c@d.test"}}, mail);
+  ManualClock clock(alert_time("28T02:05"));
+  DeliveryBudget budget(clock, std::chrono::seconds(5));
+  AlertMessage message = sample_message();
+  EXPECT_THAT(sink.deliver({message, "", 1, "", budget}).problem,
+              HasSubstr("refused c@d.test (550); the other recipients have it"));
+  EXPECT_ERROR(denied, sink.test(message, budget));
+  mail.refused.clear();
+  EXPECT_EQ(sink.deliver({message, "", 1, "", budget}).problem, "");
+}
+
 TEST(Mail, UpdatesThread) {
   AlertMessage opened = sample_message(), update = sample_message(MessageType::update);
   update.id = update.incident.id + "-2";
@@ -432,6 +459,17 @@ TEST(AlertText, MissedRunsAreSaidOfTheirJobWithHowManyAndWhen) {
   EXPECT_EQ(alert_compliance(incident), "");
   incident.key.kind = IncidentKind::job;
   EXPECT_EQ(alert_title(message), "🚨 Scheduled Job Failed: anchor of care");
+}
+
+TEST(AlertText, ADrillThatIsDueHasNotFailed) {
+  AlertMessage message = sample_message();
+  message.incident.key.kind = IncidentKind::drill;
+  EXPECT_THAT(alert_title(message), HasSubstr("Recovery Drill Failed"));
+  message.incident.severity = Severity::warning;
+  message.incident.facts.code.reset();
+  message.incident.facts.target_seconds = 3600;
+  EXPECT_THAT(alert_title(message), HasSubstr("Recovery Drill Overdue"));
+  EXPECT_EQ(alert_sentence(message), "No drill has passed in time.");
 }
 
 TEST(AlertText, ARecoverySaysHowLongAndHowOften) {

@@ -20,6 +20,7 @@ constexpr int64_t kRefusalsMax = 10;  // of one message, before it is given up
 constexpr int kMinimumMs = 1000;      // less time than this is not worth beginning with
 constexpr int kRoundsMax = 3;         // of a pass: what others recorded while it ended
 constexpr size_t kRunIdBytesMax = 64;
+constexpr size_t kProblemBytesMax = 350;
 
 double real_chance() {
   thread_local std::minstd_rand generator{std::random_device{}()};
@@ -214,10 +215,13 @@ void Outbox::failed(IncidentKey key, Severity severity, FailureFacts facts) {
   });
 }
 
-void Outbox::good(IncidentKey key) {
+void Outbox::good(IncidentKey key, std::optional<UtcTime> as_of) {
   key = safe_key(std::move(key));
   change([&](AlertState& state) {
-    record_good(state, key);
+    const Incident* known = find_incident(state, key);
+    bool counts =
+        !as_of || (known != nullptr && (!known->facts.code || known->last_failure_at < *as_of));
+    if (counts) record_good(state, key);
     pass_time(state);
   });
 }
@@ -225,6 +229,7 @@ void Outbox::good(IncidentKey key) {
 void Outbox::run(RunReport report) {
   Incident about;
   about.key.source = safe_name(report.source);
+  about.facts.host = safe_name(report.host);
   change([&](AlertState& state) {
     pass_time(state);
     for (Notifier* sink : sinks_) {
@@ -313,7 +318,8 @@ void Outbox::attempt(const Work& work, const DeliveryBudget& pass, DeliveryRepor
       report.problems.push_back({work.sink->name(), "it asked to be left alone for a while"});
       return asked_to_wait(work, receipt.wait);
     }
-    succeeded(work, receipt);
+    if (succeeded(work, receipt) && !receipt.problem.empty())
+      report.problems.push_back({work.sink->name(), receipt.problem, /*again=*/false});
     ++report.delivered;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::cancelled) {
@@ -325,9 +331,14 @@ void Outbox::attempt(const Work& work, const DeliveryBudget& pass, DeliveryRepor
   }
 }
 
-void Outbox::succeeded(const Work& work, const DeliveryReceipt& receipt) {
+// Whether what it has to say of itself is news.
+bool Outbox::succeeded(const Work& work, const DeliveryReceipt& receipt) {
+  bool news = false;
   change([&](AlertState& state) {
     AlertSinkState& sink = *sink_named(state, work.sink->name());
+    std::string problem = printable(receipt.problem, kProblemBytesMax);
+    news = sink.problem != problem;
+    sink.problem = problem;
     std::erase_if(sink.pending, [&](const auto& one) { return one.message.id == work.message.id; });
     sink.failed_attempts = 0;
     sink.down_since.reset();
@@ -340,6 +351,7 @@ void Outbox::succeeded(const Work& work, const DeliveryReceipt& receipt) {
     IncidentKey down{IncidentKind::alerts, "", sink.name};
     if (has_open(state, incident_key_id(down))) record_good(state, down);
   });
+  return news;
 }
 
 void Outbox::asked_to_wait(const Work& work, milliseconds wait) {
@@ -360,16 +372,16 @@ void Outbox::refused(const Work& work, const Error& error) {
   change([&](AlertState& state) {
     AlertSinkState& sink = *sink_named(state, work.sink->name());
     UtcTime now = clock_.now();
-    if (this_message) {
-      if (work.attempt < kRefusalsMax) return;
+    if (!sink.down_since) sink.down_since = now;
+    if (!this_message) {
+      ++sink.failed_attempts;
+      sink.next_attempt_at = now + backoff(sink.failed_attempts);
+    } else if (work.attempt >= kRefusalsMax) {
       sink.given_up += static_cast<int64_t>(std::erase_if(
           sink.pending, [&](const auto& one) { return one.message.id == work.message.id; }));
       sink.given_up_since = std::min(sink.given_up_since.value_or(now), work.message.at);
-      return;
     }
-    ++sink.failed_attempts;
-    sink.next_attempt_at = now + backoff(sink.failed_attempts);
-    if (!sink.down_since) sink.down_since = now;
+    // One that takes no message for a day is down, even if it says that each is wrong.
     if (now - *sink.down_since < kSinkDownAlert || !has_room(state)) return;
     FailureFacts facts;
     facts.code = error.code();

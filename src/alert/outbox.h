@@ -48,10 +48,12 @@ struct RunReport {
   std::string source{};
   std::string run_id{};  // a UUID, the same for start and end
   int64_t exit_code = 0;
+  std::string host{};  // where it runs
 };
 
 struct SinkProblem {
   std::string sink, problem;
+  bool again = true;  // the message waits; else it arrived, though not everywhere
 };
 
 struct DeliveryReport {
@@ -68,7 +70,9 @@ class Outbox {
   Outbox(OutboxSettings settings, std::vector<Notifier*> sinks, const Clock& clock);
 
   void failed(IncidentKey key, Severity severity, FailureFacts facts);
-  void good(IncidentKey key);
+  // `as_of`: what was seen to be good was good then, and ends no failure that a run told since.
+  // What only `status` saw (a failure without a code) ends by what it sees.
+  void good(IncidentKey key, std::optional<UtcTime> as_of = {});
   void run(RunReport report);
   void tick();  // nothing happened, but time passed
 
@@ -96,7 +100,7 @@ class Outbox {
   bool deliver_round(const DeliveryBudget& pass, DeliveryReport& report);
   bool choose(AlertState& state, Work& work);
   void attempt(const Work& work, const DeliveryBudget& pass, DeliveryReport& report);
-  void succeeded(const Work& work, const DeliveryReceipt& receipt);
+  bool succeeded(const Work& work, const DeliveryReceipt& receipt);
   void refused(const Work& work, const Error& error);
   void asked_to_wait(const Work& work, std::chrono::milliseconds wait);
   std::chrono::milliseconds backoff(int64_t failed_attempts);

@@ -42,7 +42,7 @@ class TestSink final : public Notifier {
     notes.push_back(delivery.note);
     heads.push_back(delivery.message.audit_head ? delivery.message.audit_head->seq : 0);
     tickets.push_back(delivery.ticket);
-    return {"ticket", {}};
+    return {"ticket", {}, problem};
   }
   void test(const AlertMessage& message, const DeliveryBudget&) override {
     if (fails) throw *fails;
@@ -52,6 +52,7 @@ class TestSink final : public Notifier {
   bool of_runs = false, with_memory = false;
   std::optional<Error> fails;
   milliseconds wait{0};
+  std::string problem;
   seconds takes{0};
   int attempts = 0;
   std::vector<std::string> arrived, notes, tickets;
@@ -292,6 +293,57 @@ TEST_F(OutboxTest, ASinkThatIsDownForADayIsAnIncidentOfTheOthers) {
   deliver();
   EXPECT_EQ(mail_.arrived.back(), "recovered alerts");
   EXPECT_THAT(slack_.arrived, Not(::testing::Contains("opened alerts")));
+}
+
+TEST_F(OutboxTest, ASinkThatRefusesEveryMessageForADayIsDownLikeAnyOther) {
+  slack_.fails = Error(ErrorCode::invalid, "slack answered with status 400");
+  fail();
+  for (int hour = 0; hour < 30; ++hour, clock_.advance(hours(1))) {
+    if (hour % 6 == 0) fail();
+    deliver();
+  }
+  EXPECT_THAT(mail_.arrived, ::testing::Contains("opened alerts"));
+  EXPECT_TRUE(outbox().state().sinks[0].down_since);
+  slack_.fails.reset();
+  fail(kPrune);
+  deliver();
+  EXPECT_EQ(mail_.arrived.back(), "recovered alerts");
+  EXPECT_FALSE(outbox().state().sinks[0].down_since);
+}
+
+TEST_F(OutboxTest, WhatArrivesNotEverywhereIsSaidOnceAndRemembered) {
+  mail_.problem = "the server refused dba@care.test (550); the other recipients have it";
+  fail();
+  DeliveryReport report = deliver();
+  ASSERT_EQ(report.problems.size(), 1u);
+  EXPECT_EQ(report.problems[0].problem, mail_.problem);
+  EXPECT_FALSE(report.problems[0].again);
+  EXPECT_EQ(report.pending, 0u);
+  fail(kPrune);
+  EXPECT_THAT(deliver().problems, IsEmpty());
+  EXPECT_EQ(outbox().state().sinks[1].problem, mail_.problem);
+  mail_.problem.clear();
+  outbox().good(kPrune);
+  EXPECT_THAT(deliver().problems, IsEmpty());
+  EXPECT_EQ(outbox().state().sinks[1].problem, "");
+}
+
+TEST_F(OutboxTest, WhatWasGoodBeforeAFailureEndsNothingThatARunTold) {
+  IncidentKey drill{IncidentKind::drill, "care", ""};
+  FailureFacts told;
+  told.code = ErrorCode::corrupt;
+  UtcTime before = clock_.now() - hours(1);
+  outbox().failed(drill, Severity::critical, told);
+  outbox().good(drill, before);
+  EXPECT_FALSE(outbox().state().incidents[0].closed_at);
+  clock_.advance(hours(2));
+  outbox().good(drill, clock_.now() - hours(1));
+  EXPECT_TRUE(outbox().state().incidents[0].closed_at);
+  // What status opened, by looking, ends by what it sees.
+  IncidentKey due{IncidentKind::drill, "other", ""};
+  outbox().failed(due, Severity::warning, {});
+  outbox().good(due, before);
+  EXPECT_TRUE(outbox().state().incidents[1].closed_at);
 }
 
 TEST_F(OutboxTest, ANewSinkHearsOfWhatIsOpen) {

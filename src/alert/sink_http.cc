@@ -54,8 +54,12 @@ HttpResponse SinkHttp::send(HttpRequest request, const DeliveryBudget& budget) {
   if (!client_) client_ = transport_.connect();
   try {
     return client_->send(request);
-  } catch (const Error&) {
-    client_.reset();  // the connection is in an unknown state
+  } catch (const Error& error) {
+    client_.reset();                        // the connection is in an unknown state
+    if (error.code() == ErrorCode::denied)  // a certificate: the transport's hint is of stores
+      throw Error(ErrorCode::denied, error.what(),
+                  "add the authority that signed its certificate to the system's, or correct its "
+                  "address");
     throw;
   }
 }
@@ -95,7 +99,7 @@ Error SinkHttp::refusal(const HttpResponse& response, const std::string& hint) c
     default:
       if (response.status >= 300 && response.status < 400)
         return Error(ErrorCode::not_found, what + ": it has moved", hint);
-      return Error(ErrorCode::unavailable, what, "it is tried again");
+      return Error(ErrorCode::unavailable, what, "it has trouble, or wants fewer messages");
   }
 }
 

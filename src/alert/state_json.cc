@@ -89,6 +89,7 @@ Json sink_json(const AlertSinkState& sink) {
   Json pending = Json::array();
   for (const PendingMessage& one : sink.pending) pending.push_back(pending_json(one));
   return {{"name", sink.name},
+          {"problem", sink.problem},
           {"failed_attempts", sink.failed_attempts},
           {"next_attempt_at", time_json(sink.next_attempt_at)},
           {"down_since", time_json(sink.down_since)},
@@ -205,6 +206,7 @@ AlertSinkState sink_of(const Json& json) {
   JsonFields fields(json, "sink");
   AlertSinkState sink;
   sink.name = plain_text(fields, "name");
+  if (json.contains("problem")) sink.problem = plain_text(fields, "problem");
   sink.failed_attempts = count_of(fields, "failed_attempts");
   sink.next_attempt_at = fields.time("next_attempt_at");
   sink.down_since = optional_time(fields, "down_since");

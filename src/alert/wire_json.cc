@@ -246,6 +246,9 @@ std::string slack_json(const AlertMessage& message, const std::string& note) {
 std::string webhook_json(const AlertMessage& message, const std::string& note) {
   const Incident& incident = message.incident;
   const FailureFacts& facts = incident.facts;
+  // News of a run are of no incident: what only one has is null.
+  bool of_run = is_of_run(message.type);
+  auto unless_run = [&](Json value) { return of_run ? Json() : value; };
   Json json = {{"version", 1},
                {"id", message.id},
                {"type", message_type_name(message.type)},
@@ -254,29 +257,33 @@ std::string webhook_json(const AlertMessage& message, const std::string& note) {
                {"text", alert_sentence(message)},
                {"note", note}};
   if (message.type == MessageType::escalated) json["step"] = message.step;
-  json["incident"] = {{"id", incident.id},
-                      {"key", incident_key_id(incident.key)},
-                      {"kind", incident_kind_name(incident.key.kind)},
-                      {"severity", severity_name(incident.severity)},
-                      {"source", incident.key.source},
-                      {"store", incident.key.store},
-                      {"opened_at", format_rfc3339(incident.opened_at)},
-                      {"last_failure_at", format_rfc3339(incident.last_failure_at)},
-                      {"closed_at", time_or_null(incident.closed_at)},
-                      {"failures", incident.failures},
-                      {"error", facts.code ? Json(error_code_name(*facts.code)) : Json()},
-                      {"backup", facts.backup},
-                      {"exit_code", optional_json(facts.exit_code)},
-                      {"measured_seconds", optional_json(facts.measured_seconds)},
-                      {"target_seconds", optional_json(facts.target_seconds)},
-                      {"measured_bytes", optional_json(facts.measured_bytes)},
-                      {"target_bytes", optional_json(facts.target_bytes)},
-                      {"problems", optional_json(facts.problems)},
-                      {"first_missed_at", time_or_null(facts.first_missed_at)},
-                      {"last_missed_at", time_or_null(facts.last_missed_at)},
-                      {"host", facts.host},
-                      {"run_url", facts.run_url}};
-  json["checklist"] = alert_checklist(incident);
+  json["incident"] = {
+      {"id", unless_run(incident.id)},
+      {"key", unless_run(incident_key_id(incident.key))},
+      {"kind", incident_kind_name(incident.key.kind)},
+      {"severity", unless_run(severity_name(incident.severity))},
+      {"source", incident.key.source},
+      {"store", incident.key.store},
+      {"opened_at", unless_run(format_rfc3339(incident.opened_at))},
+      {"last_failure_at", unless_run(format_rfc3339(incident.last_failure_at))},
+      {"closed_at", time_or_null(incident.closed_at)},
+      {"failures", incident.failures},
+      {"error", facts.code ? Json(error_code_name(*facts.code)) : Json()},
+      {"backup", facts.backup},
+      {"exit_code", message.type == MessageType::succeeded || message.type == MessageType::failed
+                        ? Json(message.exit_code)
+                        : optional_json(facts.exit_code)},
+      {"measured_seconds", optional_json(facts.measured_seconds)},
+      {"target_seconds", optional_json(facts.target_seconds)},
+      {"measured_bytes", optional_json(facts.measured_bytes)},
+      {"target_bytes", optional_json(facts.target_bytes)},
+      {"problems", optional_json(facts.problems)},
+      {"first_missed_at", time_or_null(facts.first_missed_at)},
+      {"last_missed_at", time_or_null(facts.last_missed_at)},
+      {"host", facts.host},
+      {"run_url", facts.run_url}};
+  json["checklist"] = of_run && message.type != MessageType::failed ? std::vector<std::string>()
+                                                                    : alert_checklist(incident);
   json["audit_head"] = audit_head_json(message);
   return dumped(json);
 }

@@ -138,17 +138,19 @@ void CommandAlerts::failed(IncidentKind kind, const std::string& store, const Er
          std::move(facts));
 }
 
-void CommandAlerts::good(IncidentKind kind, const std::string& store) noexcept {
+void CommandAlerts::good(IncidentKind kind, const std::string& store,
+                         std::optional<UtcTime> as_of) noexcept {
   std::lock_guard lock(mutex_);
   Open* to = open();
   if (to == nullptr) return;
-  to->alerts->good({kind, to->source, store});
+  to->alerts->good({kind, to->source, store}, as_of);
   // One that was opened while the source's URL could not be read.
-  if (store.empty() && !to->source.empty()) to->alerts->good({kind, "", ""});
+  if (store.empty() && !to->source.empty()) to->alerts->good({kind, "", ""}, as_of);
 }
 
-void CommandAlerts::command_failed(IncidentKind kind, const Error& error) noexcept {
-  bool mistyped = error.code() == ErrorCode::invalid || error.code() == ErrorCode::not_found;
+void CommandAlerts::command_failed(IncidentKind kind, const Error& error, bool named) noexcept {
+  bool mistyped =
+      error.code() == ErrorCode::invalid || (named && error.code() == ErrorCode::not_found);
   if (mistyped && kind != IncidentKind::backup) return;
   failed(kind, "", error);
 }
@@ -158,7 +160,7 @@ void CommandAlerts::run_started() noexcept {
   Open* to = open();
   if (to == nullptr) return;
   started_ = true;
-  to->alerts->run({MessageType::started, to->source, run_id_, 0});
+  to->alerts->run({MessageType::started, to->source, run_id_, 0, alert_facts(config_).host});
   to->alerts->deliver(kAlertStartMax);
 }
 
@@ -166,7 +168,7 @@ void CommandAlerts::run_ended(int exit_code) noexcept {
   std::lock_guard lock(mutex_);
   if (!started_) return;
   MessageType type = exit_code == kExitDone ? MessageType::succeeded : MessageType::failed;
-  open_->alerts->run({type, open_->source, run_id_, exit_code});
+  open_->alerts->run({type, open_->source, run_id_, exit_code, alert_facts(config_).host});
 }
 
 void CommandAlerts::deliver_waiting() noexcept {

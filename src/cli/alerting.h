@@ -44,10 +44,13 @@ class CommandAlerts {
   // By its code; an interrupted command tells nothing.
   void failed(IncidentKind kind, const std::string& store, const Error& error,
               const std::string& backup = "") noexcept;
-  void good(IncidentKind kind, const std::string& store) noexcept;
+  // `as_of`: when it was seen to be good, if that was not now (Outbox::good).
+  void good(IncidentKind kind, const std::string& store,
+            std::optional<UtcTime> as_of = {}) noexcept;
 
-  // What a command as a whole died of. What a person mistyped is no incident but of a backup.
-  void command_failed(IncidentKind kind, const Error& error) noexcept;
+  // What a command as a whole died of. What a person mistyped is no incident but of a backup: a
+  // setting, and an id that is not there where a person gave one (`named`).
+  void command_failed(IncidentKind kind, const Error& error, bool named) noexcept;
 
   // Of a backup, for dead-man services. An end without a start says nothing.
   void run_started() noexcept;

@@ -35,6 +35,9 @@ ConfiguredSinks configured_sinks(CommandContext& context) {
 
 int test_alerts(CommandContext& context) {
   ConfiguredSinks made = configured_sinks(context);
+  // What a run needs before it tells anybody: rules that can be read, and the state's folder.
+  Outbox(alert_outbox(context.config, made.settings), made.sinks.pointers(), context.run.clock)
+      .state();
   OperationPart& part = context.operation.begin("alert.test", alert_source(context.config));
   std::vector<SinkProblem> results =
       test_alert_sinks(made.sinks.pointers(), alert_source(context.config), context.run.clock,
@@ -78,8 +81,9 @@ int show_alerts(CommandContext& context) {
   if (open == 0) output.verdict(true, "no incident is open");
   for (const AlertSinkState& sink : state.sinks) {
     std::string down = sink.down_since ? ", down since " + format_rfc3339(*sink.down_since) : "";
-    output.line(fmt::format("  {:<8} {} waiting{}", sink.name,
-                            plural(sink.pending.size(), "message"), down));
+    output.line(fmt::format("  {:<8} {} waiting{}{}", sink.name,
+                            plural(sink.pending.size(), "message"), down,
+                            sink.problem.empty() ? "" : ": " + sink.problem));
   }
   return kExitDone;
 }

@@ -160,6 +160,7 @@ std::string alert_state_document(const std::string& folder, const AlertState& st
                          {"attempts", pending.attempts}});
     sinks.push_back({{"name", sink.name},
                      {"down_since", time_or_null(sink.down_since)},
+                     {"problem", text_or_null(sink.problem)},
                      {"given_up", sink.given_up},
                      {"waiting", waiting}});
   }

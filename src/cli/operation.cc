@@ -173,7 +173,8 @@ void Operation::finish(int exit_code, const std::optional<Error>& error) {
     event.detail["exit_code"] = std::to_string(exit_code);
     write_or_warn(event);
   }
-  if (alerting_ && error) alerts_.command_failed(*alerting_, *error);
+  bool named = !target_.empty() && target_ != "latest" && target_ != "random";
+  if (alerting_ && error) alerts_.command_failed(*alerting_, *error, named);
   alerts_.run_ended(exit_code);
   alerts_.deliver();
 }

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/file.h"
 #include "cli/alerting.h"
 #include "cli/audit_trail.h"
@@ -26,10 +28,30 @@ Finding audit_finding(const Config& config) {
       "name a folder that can: dir in [audit], or HOLDFAST_AUDIT_DIR"};
 }
 
+// As the runs before left it.
+std::string trouble_of_sinks(const std::string& folder, const std::vector<std::string>& names) {
+  std::string path = folder + "/incidents.json", said;
+  if (!file_exists(path)) return {};
+  AlertState state;
+  try {
+    state = read_alert_state(read_file(path, kStateBytesMax));
+  } catch (const Error& error) {
+    return fmt::format("what they remember cannot be read: {}", error.what());
+  }
+  for (const AlertSinkState& sink : state.sinks) {
+    if (std::find(names.begin(), names.end(), sink.name) == names.end()) continue;
+    std::string down = sink.down_since
+                           ? "takes no message since " + format_rfc3339(*sink.down_since)
+                           : sink.problem;
+    if (!down.empty()) said += fmt::format("{}{}: {}", said.empty() ? "" : "; ", sink.name, down);
+  }
+  return said;
+}
+
 Finding alert_finding(const Config& config, const Clock& clock) {
   try {
     AlertSettings settings = alert_settings(config);
-    alert_outbox(config, settings);  // its rules are read
+    OutboxSettings outbox = alert_outbox(config, settings);  // its rules are read
     std::unique_ptr<HttpTransport> transport = make_curl_transport();
     AlertSinks sinks = make_alert_sinks(settings, *transport, clock);
     std::vector<std::string> names;
@@ -37,11 +59,13 @@ Finding alert_finding(const Config& config, const Clock& clock) {
     if (names.empty())
       return {FindingLevel::note, "alerts", "nobody is told when a backup fails",
               "name a sink in [alert] of holdfast.toml: docs/alerts.md"};
+    if (std::string trouble = trouble_of_sinks(outbox.folder, names); !trouble.empty())
+      return {FindingLevel::note, "alerts", trouble, "try it: holdfast alert test"};
     return {FindingLevel::ok, "alerts",
             fmt::format("failures go to {} (try it: holdfast alert test)", fmt::join(names, ", ")),
             ""};
   } catch (const Error& error) {
-    return {FindingLevel::note, "alerts", fmt::format("nobody is told: {}", error.what()),
+    return {FindingLevel::failure, "alerts", fmt::format("nobody is told: {}", error.what()),
             error.hint()};
   }
 }

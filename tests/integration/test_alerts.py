@@ -311,6 +311,26 @@ class Mail(Alerts):
         self.deliver(3)
         self.assertEqual(len(server.mails()), 1)
 
+    def test_a_refusal_for_now_is_said_to_be_one(self):
+        self.server(fault="451")
+        self.tool("fail", *BACKUP, now=self.at(0))
+        self.assertIn("refused the mail for now (451)", self.deliver(0, pending=1))
+
+    def test_a_recipient_that_is_refused_is_said_once_and_keeps_nobody_from_being_told(self):
+        server = self.server(refuse={"dba@care.test": "550"})
+        self.tool("fail", *BACKUP, now=self.at(0))
+        self.assertIn("the server refused dba@care.test (550)", self.deliver(0))
+        self.assertEqual([["ops@care.test"]], [mail.get_all("X-Envelope-To") for mail in server.mails()])
+        self.tool("good", *BACKUP, now=self.at(1))
+        self.assertNotIn("dba@care.test", self.deliver(1))
+        self.assertEqual(2, len(server.mails()))
+        self.assertIn("dba@care.test (550)", self.tool("test", "care", code=1)[1])
+
+    def test_a_server_that_refuses_every_recipient_takes_nothing(self):
+        self.server(refuse={"ops@care.test": "550", "dba@care.test": "550"})
+        self.tool("fail", *BACKUP, now=self.at(0))
+        self.assertIn("refused the mail (550)", self.deliver(0, pending=1))
+
     def test_a_server_that_hangs_ends_with_the_pass(self):
         self.server(fault="hang")
         self.tool("fail", *BACKUP)

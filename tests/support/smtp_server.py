@@ -5,7 +5,7 @@
 
 Why a process: Debian's module belongs to Debian's Python, which need not be the one that runs the tests. What it
 takes is written to a folder, one file a mail. tls: "" (none), "starttls" or "smtps". fault: "", "451" (try later),
-"550" (refused), "hang" (takes the mail and never answers). Part of harness.py's family.
+"550" (refused), "hang" (takes the mail and never answers). refuse: addresses that are refused, with the status. Part of harness.py's family.
 """
 
 import email
@@ -30,7 +30,7 @@ def python_with_aiosmtpd() -> str:
 
 class SmtpServer:
     def __init__(self, tls: str = "", login: tuple[str, str] | None = None, fault: str = "", host: str = "127.0.0.1",
-                 port: int = 0):
+                 port: int = 0, refuse: dict[str, str] | None = None):
         self.folder = temp_dir("hf-smtp-")
         self.ca_file = self.folder / "certificate.pem"
         subprocess.run(
@@ -40,7 +40,8 @@ class SmtpServer:
         self.port = port or free_port()
         scheme = "smtps" if tls == "smtps" else "smtp"
         self.url = f"{scheme}://{host}:{self.port}"
-        options = {"port": self.port, "tls": tls, "login": login, "fault": fault, "folder": str(self.folder)}
+        options = {"port": self.port, "tls": tls, "login": login, "fault": fault, "folder": str(self.folder),
+                   "refuse": refuse or {}}
         self._process = subprocess.Popen([python_with_aiosmtpd(), __file__], stdin=subprocess.PIPE,
                                          stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         at_exit(self.close)
@@ -82,6 +83,12 @@ def _serve() -> None:
 
     class Handler:
         number = 0
+
+        async def handle_RCPT(self, _server, _session, envelope, address, _options):
+            if address in options["refuse"]:
+                return options["refuse"][address] + " not here"
+            envelope.rcpt_tos.append(address)
+            return "250 OK"
 
         async def handle_DATA(self, _server, _session, envelope):
             if options["fault"] == "hang":
