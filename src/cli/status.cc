@@ -72,6 +72,10 @@ void ask_for_lock(const OpenStore& store, StoreView& view) {
 StoreView look_at_store(const OpenStore& store, const std::string& database) {
   StoreView view;
   try {
+    // Backups that vanished with their folder (a disk that is not mounted) are not "none".
+    if (!store.folder.empty() && !file_exists(store.folder))
+      throw Error(ErrorCode::not_found, fmt::format("{} is not there", store.folder),
+                  "mount it, or make the first backup: holdfast backup");
     view.backups = list_backups(*store.store, database);
     view.branches = list_branch_backups(*store.store, database);
     view.drills = read_drill_records(*store.store, database);

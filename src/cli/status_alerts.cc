@@ -1,49 +1,27 @@
 #include "cli/status_alerts.h"
 
+#include <algorithm>
 #include <map>
-#include <set>
-#include <utility>
 
 namespace holdfast {
 namespace {
 
-// What an incident is about: its kind, and the store or "".
-using Trouble = std::pair<IncidentKind, std::string>;
-
-Trouble trouble_of(const Violation& violation) {
-  switch (violation.kind) {
-    case ViolationKind::rpo:
-      return {IncidentKind::rpo, ""};
-    case ViolationKind::rto:
-      return {IncidentKind::rto, ""};
-    case ViolationKind::drill:
-      return {IncidentKind::drill, ""};
-    case ViolationKind::staleness:
-      return {IncidentKind::rpo, violation.store};
-    case ViolationKind::policy:  // as `verify` tells it: of all stores together
-      return {IncidentKind::policy, ""};
-    case ViolationKind::store:
-      break;
-  }
-  return {IncidentKind::policy, violation.store};
+bool any_fresh(const StatusReport& report) {
+  return std::any_of(report.places.begin(), report.places.end(), [](const PlaceStatus& place) {
+    return place.reachable() && place.last && !place.stale;
+  });
 }
 
-// What could be seen to be well, had it been.
-std::set<Trouble> looked_at(const StatusReport& report) {
-  std::set<Trouble> seen;
-  if (!report.looked_at()) return seen;
-  if (report.rpo.measured()) seen.insert({IncidentKind::rpo, ""});
-  if (report.rto.measured()) seen.insert({IncidentKind::rto, ""});
-  seen.insert({IncidentKind::policy, ""});
-  std::set<std::string> unreachable;
-  for (const PlaceStatus& place : report.places)
-    if (!place.reachable()) unreachable.insert(place.name);
-  for (const PlaceStatus& place : report.places) {
-    if (unreachable.count(place.name) > 0) continue;
-    seen.insert({IncidentKind::rpo, place.name});
-    seen.insert({IncidentKind::policy, place.name});
+// The newest drill of each kind passed, and none is due: when the last of them did.
+std::optional<UtcTime> drills_good_at(const StatusReport& report) {
+  std::optional<UtcTime> newest;
+  for (const DrillStatus& drill : report.drills) {
+    if (drill.overdue) return std::nullopt;
+    if (!drill.last) continue;
+    if (drill.last->verdict != DrillVerdict::passed) return std::nullopt;
+    newest = std::max(newest.value_or(drill.last->at), drill.last->at);
   }
-  return seen;
+  return newest;
 }
 
 struct WorstViolation {
@@ -60,13 +38,58 @@ void add(WorstViolation& worst, const Violation& violation) {
 
 }  // namespace
 
+StatusTrouble trouble_of(const Violation& violation, const StatusReport& report) {
+  switch (violation.kind) {
+    case ViolationKind::rpo:
+      return {IncidentKind::rpo, ""};
+    case ViolationKind::rto:
+      return {IncidentKind::rto, ""};
+    case ViolationKind::drill:
+      return {IncidentKind::drill, ""};
+    case ViolationKind::staleness:
+      return {IncidentKind::rpo, any_fresh(report) ? violation.store : ""};
+    case ViolationKind::policy:  // as `verify` tells it: of all stores together
+      return {IncidentKind::policy, ""};
+    case ViolationKind::store:
+      break;
+  }
+  return {IncidentKind::policy, violation.store};
+}
+
+std::set<StatusTrouble> seen_by_status(const StatusReport& report) {
+  std::set<StatusTrouble> seen;
+  if (!report.looked_at()) return seen;
+  if (report.rpo.measured()) seen.insert({IncidentKind::rpo, ""});
+  if (report.rto.measured()) seen.insert({IncidentKind::rto, ""});
+  if (drills_good_at(report)) seen.insert({IncidentKind::drill, ""});
+  bool all_reached = true;
+  size_t backups = 0;
+  std::set<std::string> unreachable;
+  for (const PlaceStatus& place : report.places) {
+    all_reached = all_reached && place.reachable();
+    backups += place.count;
+    if (!place.reachable()) unreachable.insert(place.name);
+  }
+  if (all_reached && backups > 0) seen.insert({IncidentKind::policy, ""});
+  for (const PlaceStatus& place : report.places) {
+    if (unreachable.count(place.name) > 0) continue;
+    if (!place.stale) seen.insert({IncidentKind::rpo, place.name});
+    seen.insert({IncidentKind::policy, place.name});
+  }
+  return seen;
+}
+
 void tell_status(CommandAlerts& alerts, const StatusReport& report) {
-  std::map<Trouble, WorstViolation> found;
-  for (const Violation& violation : report.violations) add(found[trouble_of(violation)], violation);
+  std::map<StatusTrouble, WorstViolation> found;
+  for (const Violation& violation : report.violations)
+    add(found[trouble_of(violation, report)], violation);
   for (const auto& [trouble, worst] : found)
     alerts.failed(trouble.first, trouble.second, worst.severity, worst.facts);
-  for (const Trouble& good : looked_at(report))
-    if (found.count(good) == 0) alerts.good(good.first, good.second);
+  for (const StatusTrouble& good : seen_by_status(report)) {
+    if (found.count(good) > 0) continue;
+    bool drill = good.first == IncidentKind::drill;
+    alerts.good(good.first, good.second, drill ? drills_good_at(report) : std::nullopt);
+  }
 }
 
 }  // namespace holdfast

@@ -5,14 +5,15 @@ import json
 import os
 import re
 import sys
+import time
 import unittest
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 import harness  # noqa: E402
 from fake_alerts import ALWAYS, FakeAlertServices  # noqa: E402
-from history import resealed  # noqa: E402
+from history import age_backup, resealed  # noqa: E402
 
 
 class Alerts(unittest.TestCase):
@@ -159,6 +160,64 @@ class Stores(Alerts):
         self.assertEqual(4, len(self.fake.pings), "only backups are what a dead-man service waits for")
 
 
+class NothingFound(Alerts):
+    def test_a_proof_and_a_drill_that_find_no_backup_are_told_and_a_mistyped_id_is_not(self):
+        self.run_it("verify", "care_2020", expect=1)
+        self.run_it("drill", "care_2020", expect=1)
+        self.assertEqual([], self.open_incidents())
+        self.run_it("verify", expect=1)
+        self.run_it("verify", "--all", expect=1)
+        self.run_it("drill", expect=1)
+        self.assertEqual([("drill", ""), ("proof", "")], self.open_incidents())
+        self.backup()
+        self.run_it("verify")
+        self.assertEqual([("drill", "")], self.open_incidents())
+
+
+class Status(Alerts):
+    def status(self, expect=0):
+        return self.run_it("status", "--alert", "--json", expect=expect).json()
+
+    def test_a_store_that_vanishes_mends_nothing(self):
+        made = self.backup("--json").json()["results"][0]["id"]
+        for days in (40, 41):
+            age_backup(self.local, made, datetime.now(timezone.utc), days)
+        self.status(expect=5)
+        self.assertIn(("policy", ""), self.open_incidents())
+        for store in (self.local, self.nas):
+            store.rename(store.with_name(store.name + ".gone"))
+        gone = self.status(expect=1)
+        self.assertEqual(["local", "nas"], [v["store"] for v in gone["violations"] if v["kind"] == "store"])
+        self.assertIn(("policy", ""), self.open_incidents())
+        self.assertFalse(any("Recovered" in message["text"] for message in self.fake.slack))
+
+    def test_backups_that_are_too_old_are_one_incident(self):
+        self.backup()
+        self.toml.write_text(self.toml.read_text() + """
+[objectives]
+rpo = '1s'
+stale_after = '1s'
+stale_critical = '2s'
+""")
+        time.sleep(3)
+        self.status(expect=5)
+        self.assertEqual([("rpo", "")], self.open_incidents())
+
+    def test_a_drill_that_is_due_is_ended_by_one_that_passed_elsewhere(self):
+        self.backup()
+        text = self.toml.read_text()
+        self.toml.write_text(text + "[objectives]\ndrill_every = '1s'\n")
+        time.sleep(2)
+        self.status(expect=5)
+        self.assertEqual([("drill", "")], self.open_incidents())
+        self.assertIn("🚨 Recovery Drill Overdue: care", self.titles("open"))
+        self.toml.write_text(text)
+        self.run_it("drill", "--no-alert")  # as on another host
+        self.assertEqual([("drill", "")], self.open_incidents())
+        self.status()
+        self.assertEqual([], self.open_incidents())
+
+
 class AuditHead(Alerts):
     """Every message says where the audit trail stood when it was made."""
 
@@ -272,8 +331,18 @@ class Sinks(Alerts):
         self.toml.write_text(f"dir = '{self.local}'\n")
         self.assertIn("no alerts are configured", self.run_it("alert", "test", expect=2).err)
 
+    def test_quiet_hours_that_cannot_be_read_are_found_before_anything_fails(self):
+        self.toml.write_text(self.toml.read_text() + "quiet_hours = '22-6'\n")
+        self.assertIn("nobody is alerted: quiet_hours", self.backup().err)
+        tested = self.run_it("alert", "test", expect=2)
+        self.assertIn("quiet_hours", tested.err)
+        self.assertEqual([], self.fake.hooks)
+        found = self.run_it("doctor", "--json", expect=1).json()["findings"]
+        self.assertIn(("failure", "alerts"), [(one["level"], one["check"]) for one in found])
+
     def test_the_configuration_shows_no_address(self):
         shown = self.run_it("config", "show").out
+        self.assertNotRegex(shown, r"shown\)\S")  # and its columns stand apart
         for secret in (self.fake.hook_key, self.fake.ping_key):
             self.assertNotIn(secret, shown)
 

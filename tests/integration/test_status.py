@@ -61,7 +61,14 @@ class Case(unittest.TestCase):
 
 
 class Local(Case):
+    def test_a_folder_that_is_not_there_could_not_be_looked_at(self):
+        document = self.status(expect=1)
+        self.assertIn(("store", "critical"), self.kinds(document))
+        self.assertNotIn("staleness", {kind for kind, _ in self.kinds(document)})
+        self.assertIn("is not there", self.run_it("status", expect=1).out)
+
     def test_nothing_there_is_no_success(self):
+        self.folder.mkdir()
         document = self.status(expect=5)
         self.assertFalse(document["ok"])
         self.assertIsNone(document["objectives"]["rpo"]["actual_seconds"])
@@ -344,7 +351,9 @@ class Shape(Case):
             self.assertLessEqual({"target_seconds", "actual_seconds"}, set(document["objectives"][objective]))
         self.assertIs(type(document["violations"]), list)
         self.assertEqual({"every_seconds", "dump", "branch"}, set(document["drills"]))
-        broken = self.status("--rpo", "1m", "--store", "local", expect=5, BACKUP_DIR=str(self.folder) + "-none")
+        none = self.folder.with_name("none")
+        none.mkdir()
+        broken = self.status("--rpo", "1m", "--store", "local", expect=5, BACKUP_DIR=str(none))
         for violation in broken["violations"]:
             self.assertEqual({"what", "severity", "kind", "source", "store", "measured", "target"}, set(violation))
         json.dumps(document)
