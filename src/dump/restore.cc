@@ -96,7 +96,7 @@ RestoreReport restore_backup(ObjectStore& store, const Backup& backup,
     count_selected(manifest.tables, selection.data, source);
     fill_database(store, manifest, source.toc, selection, tools, target, fill_options, phases,
                   report.notes, run);
-    analyze_if_needed(target, fill_options, phases, run);
+    analyze_if_needed(target, fill_options, phases, report.notes, run);
     if (options.read_back == ReadBack::counts) {
       report.notes.push_back(
           "the tables were not read back (counts and what was sent were checked)");
@@ -180,7 +180,7 @@ RestoreReport restore_foreign_archive(const std::string& path, const RestoreOpti
       for (std::string& note : run_pg_restore(tools, target, call, run))
         report.notes.push_back("pg_restore: " + note);
     });
-    analyze_if_needed(target, fill_options, phases, run);
+    analyze_if_needed(target, fill_options, phases, report.notes, run);
     report.notes.push_back(
         "the archive has no manifest: rows were counted, not compared by checksum");
     if (!scan || options.read_back == ReadBack::counts) return;

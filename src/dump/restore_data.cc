@@ -282,7 +282,7 @@ void load_data(ObjectStore& store, const Manifest& manifest, const OpenKeys& key
     load_anywhere(*archive, std::move(units), workers, job);
 }
 
-void analyze_database(const Conninfo& target, int jobs, const Run& run) {
+std::vector<std::string> analyze_database(const Conninfo& target, int jobs, const Run& run) {
   Connection control = Connection::open(target, "holdfast restore");
   QueryResult found = control.query(
       "SELECT quote_ident(n.nspname) || '.' || quote_ident(c.relname) FROM pg_class c"
@@ -290,16 +290,32 @@ void analyze_database(const Conninfo& target, int jobs, const Run& run) {
       " WHERE c.relkind IN ('r', 'm', 'p') AND n.nspname <> 'information_schema'"
       " AND n.nspname NOT LIKE 'pg\\_%'"
       " ORDER BY pg_relation_size(c.oid) DESC");
+  std::mutex mutex;
+  std::map<int, std::string> failures;  // by row, so that the first is always the same
   std::atomic<int> next{0};
   run_workers(
       std::min(worker_count(jobs), std::max(1, found.rows())), run,
       [&](WorkerScope& scope) {
         Connection connection = Connection::open(target, "holdfast restore worker");
         auto cancelling = scope.on_stop([&] { connection.cancel(); });
-        for (int row; (row = next++) < found.rows();)
-          connection.execute("ANALYZE " + found.text(row, 0));
+        for (int row; (row = next++) < found.rows();) {
+          try {
+            connection.execute("ANALYZE " + found.text(row, 0));
+          } catch (const Error& error) {
+            if (scope.stop().stop_requested() || PQstatus(connection.raw()) != CONNECTION_OK) throw;
+            std::lock_guard lock(mutex);
+            failures[row] = error.what();
+          }
+        }
       },
       [] {});
+  if (failures.empty()) return {};
+  const auto& [row, why] = *failures.begin();
+  return {
+      fmt::format("{} without all of {} statistics: {}: {}{}; once the cause is gone: ANALYZE",
+                  plural(failures.size(), "table"), failures.size() == 1 ? "its" : "their",
+                  printable(found.text(row, 0)), why,
+                  failures.size() == 1 ? "" : fmt::format(" (and {} more)", failures.size() - 1))};
 }
 
 }  // namespace holdfast

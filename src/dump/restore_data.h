@@ -44,6 +44,9 @@ ComparedTables compare_data(const Conninfo& target, const Manifest& manifest, co
                             const CompareOptions& options, const Run& run);
 
 // ANALYZE of every table and materialized view, the largest first, over `jobs` connections.
-void analyze_database(const Conninfo& target, int jobs, const Run& run);
+// Statistics are no data: what fails (a partition on a foreign server that is down, a function of
+// an index that raises) costs only its table's statistics, and is returned as a note. Throws when
+// it is to stop and when the connection is lost.
+std::vector<std::string> analyze_database(const Conninfo& target, int jobs, const Run& run);
 
 }  // namespace holdfast

@@ -209,12 +209,15 @@ void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveTo
 }
 
 void analyze_if_needed(const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
-                       const Run& run) {
+                       std::vector<std::string>& notes, const Run& run) {
   if (!options.analyze) {
     Connection connection = Connection::open(target, "holdfast restore");
     if (connection.query_text("SELECT current_setting('autovacuum')") == "on") return;
   }
-  phases.time("analyzing", [&] { analyze_database(target, options.jobs, run); });
+  phases.time("analyzing", [&] {
+    for (std::string& note : analyze_database(target, options.jobs, run))
+      notes.push_back(std::move(note));
+  });
 }
 
 std::vector<std::string> compare_restored_schema(const ClientTools& tools, const Conninfo& target,

@@ -59,9 +59,9 @@ class MemoryFiles {
 };
 
 // ANALYZE of a filled database: when asked for, or when no autovacuum will do it. (For its samples
-// of wide columns it takes as long as a gigabyte takes to load.)
+// of wide columns it takes as long as a gigabyte takes to load.) What fails of it becomes a note.
 void analyze_if_needed(const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
-                       const Run& run);
+                       std::vector<std::string>& notes, const Run& run);
 
 // Pre-data, data, post-data. Adds notes. Throws Error; the database is then half-made.
 void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveToc& toc,

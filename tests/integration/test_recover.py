@@ -401,6 +401,37 @@ class Checks(Base):
         self.assertFalse(flag.exists())
 
 
+class Statistics(unittest.TestCase):
+    def test_those_that_cannot_be_had_cost_a_note_and_no_more(self):
+        server = harness.Server()
+        self.addCleanup(server.close)
+        server.createdb("care")
+        server.psql("""
+            CREATE EXTENSION postgres_fdw;
+            CREATE SERVER away FOREIGN DATA WRAPPER postgres_fdw OPTIONS (host '127.0.0.1', port '1');
+            CREATE USER MAPPING FOR PUBLIC SERVER away OPTIONS (user 'nobody');
+            CREATE TABLE near (id int, note text);
+            CREATE TABLE parts (id int, note text) PARTITION BY RANGE (id);
+            CREATE TABLE parts_here PARTITION OF parts FOR VALUES FROM (0) TO (1000);
+            CREATE FOREIGN TABLE parts_away PARTITION OF parts FOR VALUES FROM (1000) TO (2000) SERVER away;
+            CREATE TABLE more (id int) PARTITION BY RANGE (id);
+            CREATE FOREIGN TABLE more_away PARTITION OF more FOR VALUES FROM (0) TO (9) SERVER away;
+            INSERT INTO near SELECT i, 'near ' || i FROM generate_series(1, 700) i;
+            INSERT INTO parts SELECT i, 'here ' || i FROM generate_series(1, 900) i""", db="care")
+        env = {"DATABASE_URL": server.url("care"), "BACKUP_DIR": harness.temp_dir()}
+        harness.holdfast("backup", "--type", "dump", env=env)
+        target = harness.Server()
+        self.addCleanup(target.close)
+        done = harness.holdfast("recover", "--json", env={**env, "HOLDFAST_TO_URL": target.url()}).json()
+        self.assertTrue(done["ok"], done)
+        notes = [note for note in done["notes"] if "statistics" in note]
+        self.assertEqual(1, len(notes), done["notes"])
+        self.assertRegex(notes[0], r"^2 tables .*public\.(parts|more): .*away.* \(and 1 more\)")
+        self.assertEqual("near 700\nparts_here 900", target.psql(
+            "SELECT relname || ' ' || reltuples::int FROM pg_class WHERE relname IN ('near', 'parts_here')"
+            " ORDER BY 1", db="care"))
+
+
 class Killed(Base):
     def test_nothing_half_made_under_the_final_name(self):
         seconds = self.recover().seconds
