@@ -12,6 +12,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,9 +32,24 @@ struct SchemaScope {
 std::map<std::string, std::string> schema_lines(const ArchiveToc& toc, SchemaScope scope = {});
 std::string schema_fingerprint(const ArchiveToc& toc, SchemaScope scope = {});
 
-// What differs, in words: "missing: INDEX public.visits_pkey", "different: …", "extra: …".
+// What differs, in words: "missing: INDEX public.visits_pkey", "different: …", "extra: …". Names in
+// `reworded` are not "different".
 std::vector<std::string> compare_schemas(const ArchiveToc& expected, const ArchiveToc& found,
-                                         SchemaScope scope = {});
+                                         SchemaScope scope = {},
+                                         const std::set<std::string>& reworded = {});
+
+// A definition in pg_dump's words is not always in the same words once it was restored, whatever is
+// normalised. This tells such rewordings from damage: the names of entries that are in `expected`
+// and in `found` with different texts, and that have in `found` the very text that they have in
+// `alone`, a database into which stock pg_restore has brought the archive's definitions and nothing
+// else, without one failing statement. What is in `found` is then what the archive defines.
+//
+// It hides no object that was changed, in `expected`'s archive (its SHA-256 vouches for it) or on
+// the way into `found`: `alone` was not on that way. It says nothing of what is missing or extra,
+// of owners and privileges, which have but one wording, and of what comes with the data (values of
+// sequences), which `alone` lacks. Entries of equal names are taken together or not at all.
+std::set<std::string> reworded_entries(const ArchiveToc& expected, const ArchiveToc& found,
+                                       const ArchiveToc& alone, SchemaScope scope = {});
 
 // The normal form of a definition: its tokens, one a line, without comments, parentheses, and casts
 // to text types. Literals, quoted identifiers and dollar-quoted bodies are kept as they are.

@@ -220,10 +220,11 @@ void analyze_if_needed(const Conninfo& target, const FillOptions& options, Phase
   });
 }
 
-std::vector<std::string> compare_restored_schema(const ClientTools& tools, const Conninfo& target,
-                                                 const ArchiveToc& toc,
-                                                 const std::vector<std::string>& excluded,
-                                                 bool owners_and_privileges) {
+SchemaComparison compare_restored_schema(const ClientTools& tools, const Conninfo& target,
+                                         const ArchiveToc& toc,
+                                         const std::vector<std::string>& excluded,
+                                         bool owners_and_privileges,
+                                         const DefinitionsAlone& definitions_alone) {
   std::vector<std::string> arguments;
   for (std::string said : excluded) {  // "--exclude-table-data audit.*"
     if (size_t blank = said.find(' '); blank != std::string::npos) said[blank] = '=';
@@ -232,7 +233,25 @@ std::vector<std::string> compare_restored_schema(const ClientTools& tools, const
   SchemaDump found(tools, target, "", arguments);
   SchemaScope scope;
   scope.owners_and_privileges = owners_and_privileges;
-  return compare_schemas(toc, found.toc(), scope);
+  std::vector<std::string> differences = compare_schemas(toc, found.toc(), scope);
+  bool some_differ =
+      std::any_of(differences.begin(), differences.end(),
+                  [](const std::string& line) { return line.starts_with("different: "); });
+  if (!some_differ || !definitions_alone) return {std::move(differences), {}};
+  std::optional<Conninfo> definitions = definitions_alone();
+  if (!definitions) return {std::move(differences), {}};
+  SchemaDump alone(tools, *definitions, "", arguments);
+  std::set<std::string> reworded = reworded_entries(toc, found.toc(), alone.toc(), scope);
+  return {compare_schemas(toc, found.toc(), scope, reworded), {reworded.begin(), reworded.end()}};
+}
+
+void restore_definitions_alone(const ClientTools& tools, const Conninfo& target,
+                               const ArchiveToc& toc, const Run& run) {
+  MemoryFiles files;
+  std::string path = files.add("holdfast-toc", toc.bytes);
+  PgRestoreCall call{{"--schema-only", "--no-tablespaces", path}, files.handles()};
+  std::vector<std::string> failed = run_pg_restore(tools, target, call, run);
+  if (!failed.empty()) throw Error(ErrorCode::unavailable, "pg_restore: " + failed.front());
 }
 
 int major_of(const std::string& version) {

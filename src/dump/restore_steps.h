@@ -2,6 +2,8 @@
 // `verify --level restore`.
 #pragma once
 
+#include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,12 +71,28 @@ void fill_database(ObjectStore& store, const Manifest& manifest, const ArchiveTo
                    const Conninfo& target, const FillOptions& options, PhaseTimer& phases,
                    std::vector<std::string>& notes, const Run& run);
 
-// `target`'s schema beside that of `toc`, in the words of compare_schemas. `excluded`: what the
-// backup's manifest says of exclusions, which the comparison must leave out as well.
-std::vector<std::string> compare_restored_schema(const ClientTools& tools, const Conninfo& target,
-                                                 const ArchiveToc& toc,
-                                                 const std::vector<std::string>& excluded,
-                                                 bool owners_and_privileges);
+struct SchemaComparison {
+  std::vector<std::string> differences;  // in the words of compare_schemas
+  // Names of what reads otherwise than in the archive and is the same all the same.
+  std::vector<std::string> reworded;
+};
+// Makes a database from the definitions of the archive alone, by a stock pg_restore of which no
+// statement may fail, and says where it is, if it can. See reworded_entries (fingerprint.h).
+using DefinitionsAlone = std::function<std::optional<Conninfo>()>;
+
+// `target`'s schema beside that of `toc`. `excluded`: what the backup's manifest says of
+// exclusions, which the comparison must leave out as well. `definitions_alone` is asked only if
+// some definition reads otherwise; without it, every one that does is a difference.
+SchemaComparison compare_restored_schema(const ClientTools& tools, const Conninfo& target,
+                                         const ArchiveToc& toc,
+                                         const std::vector<std::string>& excluded,
+                                         bool owners_and_privileges,
+                                         const DefinitionsAlone& definitions_alone = {});
+
+// Brings the definitions of `toc`, which was checked to be the archive's, into the empty database
+// `target`: pg_restore --schema-only. Throws Error if any statement of it fails.
+void restore_definitions_alone(const ClientTools& tools, const Conninfo& target,
+                               const ArchiveToc& toc, const Run& run);
 
 // pg_restore's switches for the options, and the session options for its second half: with
 // `parallel_builds` an index may be built by several processes.

@@ -27,7 +27,9 @@ namespace {
 constexpr uint64_t kScratchShare = 3;
 constexpr uint64_t kScratchBytesMin = uint64_t{256} << 20;
 constexpr size_t kNotesOfGlobalsMax = 5;
+constexpr size_t kRewordedNamedMax = 5;
 constexpr char kDatabase[] = "rehearsal";
+constexpr char kDefinitions[] = "definitions";
 
 class Rehearsal {
  public:
@@ -83,7 +85,10 @@ class Rehearsal {
     });
     Conninfo target = server_->conninfo().with("dbname", kDatabase);
     stage("restore", [&] { fill(*tools, target); });
-    stage("compare", [&] { compare(*tools, target); });
+    stage("compare", [&] {
+      compare_rows(target);
+      compare_definitions(*tools, target, spec);
+    });
     if (watch_.ask) stage("queries", [&] { watch_.ask(target); });
     stage("amcheck", [&] { check_indexes(target); });
     return true;
@@ -223,7 +228,7 @@ class Rehearsal {
     }
   }
 
-  void compare(const ClientTools& tools, const Conninfo& target) {
+  void compare_rows(const Conninfo& target) {
     ComparedTables compared;
     phases_.time("comparing", [&] {
       compared = compare_database(target, manifest_, toc_, options_.jobs, run_);
@@ -231,10 +236,17 @@ class Rehearsal {
     report_.tables = std::move(compared.tables);
     for (Problem& problem : compared.problems)
       report_.problems.push_back({"restored " + problem.where, std::move(problem.what)});
+  }
+
+  void compare_definitions(const ClientTools& tools, const Conninfo& target,
+                           const DatabaseSpec& spec) {
     bool same_major = tools.major == major_of(toc_.header.dump_version);
+    SchemaComparison compared =
+        compare_restored_schema(tools, target, toc_, manifest_.excluded, true,
+                                [&] { return make_definitions_alone(tools, spec); });
+    note_reworded(compared.reworded);
     size_t differences = 0;
-    for (const std::string& line :
-         compare_restored_schema(tools, target, toc_, manifest_.excluded, true)) {
+    for (const std::string& line : compared.differences) {
       if (++differences > kProblemsMax) break;
       // Another major writes definitions its own way: that is no damage.
       if (same_major)
@@ -242,6 +254,43 @@ class Rehearsal {
       else
         report_.notes.push_back("schema: " + line);
     }
+  }
+
+  // Where it cannot be made, all that reads otherwise is a difference.
+  std::optional<Conninfo> make_definitions_alone(const ClientTools& tools,
+                                                 const DatabaseSpec& spec) {
+    try {
+      Connection admin = Connection::open(server_->conninfo(), "holdfast verify");
+      create_database(admin, kDefinitions, spec);
+      Conninfo target = server_->conninfo().with("dbname", kDefinitions);
+      restore_definitions_alone(tools, target, toc_, run_);
+      return target;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::cancelled) throw;
+      report_.notes.push_back(
+          fmt::format("schema: the definitions alone could not be restored, to tell rewordings "
+                      "from damage: {}",
+                      error.what()));
+      return std::nullopt;
+    }
+  }
+
+  void note_reworded(const std::vector<std::string>& reworded) {
+    if (reworded.empty()) return;
+    std::vector<std::string> names;
+    for (const std::string& name : reworded) {
+      if (names.size() == kRewordedNamedMax) break;
+      names.push_back(printable(name));
+    }
+    std::string more = reworded.size() > names.size()
+                           ? fmt::format(" and {} more", reworded.size() - names.size())
+                           : "";
+    report_.notes.push_back(fmt::format(
+        "schema: {} not as the source has {}, but just as pg_restore makes {} of the archive: {}{}",
+        reworded.size() == 1 ? "1 definition reads"
+                             : fmt::format("{} definitions read", reworded.size()),
+        reworded.size() == 1 ? "it" : "them", reworded.size() == 1 ? "it" : "them", join(names),
+        more));
   }
 
   // amcheck: the order of every B-tree, and that every row is in it.
