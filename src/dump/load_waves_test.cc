@@ -62,6 +62,60 @@ TEST(LoadWaves, CircleEndsSomewhere) {
   EXPECT_EQ(units, 3u);
 }
 
+TEST(LoadLast, TablesThatCallFunctionsComeLastInTheirOrderEachAlone) {
+  WaveTables tables;
+  tables.add(5, 2);
+  tables.add(1);
+  tables.add(4, 3);
+  tables.add(2);
+  tables.add(3);
+  std::map<int, SendPlan> plans;
+  for (int id : {1, 2, 3, 4, 5}) plans[id].can_be_made_anew = true;
+  DataDependencies dependencies = {{3, {2}}};
+  load_last({4, 5}, tables.units, plans, dependencies);
+  EXPECT_EQ(waves_of(tables, dependencies), (Ids{{1, 2}, {3}, {5, 5}, {4, 4, 4}}));
+  for (const std::vector<LoadUnit>& wave : in_waves(tables.units, dependencies))
+    EXPECT_EQ(one_by_one(wave, dependencies), wave[0].table->dump_id >= 4);
+  for (int id : {1, 2, 3, 4, 5}) EXPECT_EQ(plans[id].can_be_made_anew, id < 4);
+}
+
+TEST(LoadLast, WithoutSuchTablesNothingChanges) {
+  WaveTables tables;
+  tables.add(1);
+  std::map<int, SendPlan> plans;
+  plans[1].can_be_made_anew = true;
+  DataDependencies dependencies;
+  load_last({}, tables.units, plans, dependencies);
+  EXPECT_TRUE(dependencies.empty());
+  EXPECT_TRUE(plans[1].can_be_made_anew);
+}
+
+TEST(LoadGate, UnitsOfATableThatDependsOnItselfFollowEachOther) {
+  WaveTables tables;
+  tables.add(1);
+  tables.add(2, 3);
+  tables.units.erase(tables.units.begin() + 1);  // the first piece had nothing in it
+  LoadGate gate(tables.units, {{2, {1, 2}}});
+  std::stop_source stop;
+  std::atomic<int> begun{0};
+  auto wait_for = [&](size_t unit) {
+    return std::jthread([&, unit] {
+      gate.wait(tables.units[unit], stop.get_token());
+      ++begun;
+    });
+  };
+  std::jthread second = wait_for(2);
+  {
+    std::jthread first = wait_for(1);
+    EXPECT_EQ(begun, 0);
+    gate.done(tables.units[0]);
+  }
+  EXPECT_EQ(begun, 1);
+  gate.done(tables.units[1]);
+  second.join();
+  EXPECT_EQ(begun, 2);
+}
+
 TEST(LoadGate, UnitWaitsForEveryPieceOfWhatItsTableNeeds) {
   WaveTables tables;
   tables.add(1, 2);
