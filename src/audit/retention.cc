@@ -18,10 +18,6 @@ namespace {
 using std::chrono::days;
 using std::chrono::year_month_day;
 
-std::string date_text(UtcTime time) {
-  return format_rfc3339(time).substr(0, 10);
-}
-
 // Reads a whole segment: it must be sound, and what follows it must hang on it.
 AuditRemoval read_whole_segment(const std::string& folder, uint64_t segment) {
   std::string name = audit_segment_name(segment);
@@ -94,7 +90,7 @@ std::vector<AuditSegmentDecision> decide_audit_retention(
   for (const AuditSegmentFacts& one : segments) {
     AuditSegmentDecision decision{one.segment, false, ""};
     bool old = audit_kept_until(one.newest, policy) < now;
-    std::string age = fmt::format("its newest line is of {}", date_text(one.newest));
+    std::string age = fmt::format("its newest line is of {}", format_date(one.newest));
     if (one.segment == segments.back().segment)
       decision.reason = "it is the one that is being written";
     else if (!old)
@@ -103,7 +99,7 @@ std::vector<AuditSegmentDecision> decide_audit_retention(
       decision.reason = "an older one is kept, and the chain has no holes";
     else if (now - newest > policy.silence_max)
       decision.reason =
-          fmt::format("nothing was recorded since {}: check the clock", date_text(newest));
+          fmt::format("nothing was recorded since {}: check the clock", format_date(newest));
     else
       decision = {one.segment, true, fmt::format("{}, more than {} years ago", age, policy.years)};
     before_went = before_went && decision.remove;

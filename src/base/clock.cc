@@ -66,6 +66,10 @@ std::string format_rfc3339(UtcTime time) {
                      c.minute, c.second, c.millisecond);
 }
 
+std::string format_date(UtcTime time) {
+  return format_rfc3339(time).substr(0, 10);
+}
+
 std::string format_name_time(UtcTime time) {
   std::string text = format_rfc3339(time);
   text[13] = text[16] = text[19] = '-';

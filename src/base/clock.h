@@ -41,6 +41,8 @@ class ManualClock final : public Clock {
 
 // `2026-11-10T14:30:00.123Z`
 std::string format_rfc3339(UtcTime time);
+// `2026-11-10`, its day in UTC.
+std::string format_date(UtcTime time);
 
 // The timestamp inside backup names, `2026-11-10T14-30-00-123Z`: RFC 3339 with `:` and `.` as `-`,
 // as the users' existing scripts write it.

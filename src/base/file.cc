@@ -174,12 +174,13 @@ void make_folders(const std::string& path, mode_t mode) {
   if (path.back() != '/') make_one_folder(path, mode);
 }
 
+std::string temp_parent() {
+  const char* set = std::getenv("TMPDIR");
+  return set != nullptr && *set != '\0' ? set : "/tmp";
+}
+
 TempFolder::TempFolder(std::string_view prefix, const std::string& parent) {
-  std::string base = parent;
-  if (base.empty()) {
-    const char* set = std::getenv("TMPDIR");
-    base = set != nullptr && *set != '\0' ? set : "/tmp";
-  }
+  std::string base = parent.empty() ? temp_parent() : parent;
   path_ = fmt::format("{}/{}XXXXXX", base, prefix);
   if (::mkdtemp(path_.data()) == nullptr) {
     int error = errno;

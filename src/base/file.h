@@ -75,7 +75,10 @@ void remove_tree(const std::string& path);
 // the right.
 void make_folders(const std::string& path, mode_t mode = 0700);
 
-// A fresh private folder (0700) under $TMPDIR or /tmp, removed with its contents at the end.
+std::string temp_parent();  // $TMPDIR, or /tmp
+
+// A fresh private folder (0700) in `parent` (empty: temp_parent()), removed with its contents at
+// the end.
 class TempFolder {
  public:
   explicit TempFolder(std::string_view prefix, const std::string& parent = {});

@@ -50,6 +50,14 @@ AlertSettings alert_settings(const Config& config) {
   return settings;
 }
 
+std::optional<IncidentKind> incident_of_command(std::string_view command) {
+  if (command == "backup") return IncidentKind::backup;
+  if (command == "verify") return IncidentKind::proof;
+  if (command == "drill") return IncidentKind::drill;
+  if (command == "prune") return IncidentKind::prune;
+  return std::nullopt;
+}
+
 OutboxSettings alert_outbox(const Config& config, const AlertSettings& settings) {
   OutboxSettings outbox;
   outbox.folder = alert_folder(config);
@@ -160,7 +168,7 @@ void CommandAlerts::run_started() noexcept {
   Open* to = open();
   if (to == nullptr) return;
   started_ = true;
-  to->alerts->run({MessageType::started, to->source, run_id_, 0, alert_facts(config_).host});
+  to->alerts->run({MessageType::started, to->source, run_id_, 0, host_name()});
   to->alerts->deliver(kAlertStartMax);
 }
 
@@ -168,7 +176,7 @@ void CommandAlerts::run_ended(int exit_code) noexcept {
   std::lock_guard lock(mutex_);
   if (!started_) return;
   MessageType type = exit_code == kExitDone ? MessageType::succeeded : MessageType::failed;
-  open_->alerts->run({type, open_->source, run_id_, exit_code, alert_facts(config_).host});
+  open_->alerts->run({type, open_->source, run_id_, exit_code, host_name()});
 }
 
 void CommandAlerts::deliver_waiting() noexcept {

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "alert/alert_settings.h"
 #include "alert/alerts.h"
@@ -26,6 +27,10 @@ inline constexpr std::chrono::seconds kAlertStartMax{5};
 // As configured; secrets are read from their files. Throws Error(invalid).
 AlertSettings alert_settings(const Config& config);
 OutboxSettings alert_outbox(const Config& config, const AlertSettings& settings);
+
+// Of what kind the incidents are that a command tells of by itself, when it fails and when all is
+// well; nothing for those that tell of none.
+std::optional<IncidentKind> incident_of_command(std::string_view command);
 
 // The source as incidents name it: its name, without one its database, "" if neither is known.
 std::string alert_source(const Config& config);

@@ -21,8 +21,7 @@ constexpr size_t kCreated = 2;  // the column
 std::string proof_text(const std::optional<Proof>& found) {
   if (!found) return "not proven";
   const Proof& proof = *found;
-  return fmt::format("{} {} {}", proof.level, proof.verdict,
-                     format_rfc3339(proof.at).substr(0, 10));
+  return fmt::format("{} {} {}", proof.level, proof.verdict, format_date(proof.at));
 }
 
 Row row_of(const std::vector<BackupCopy>& copies) {

@@ -163,28 +163,13 @@ std::string recorded_action(CommandBit command) {
   return {};
 }
 
-// Of what kind an incident is that such a command leaves.
-std::optional<IncidentKind> incident_of(CommandBit command) {
-  switch (command) {
-    case kBackup:
-      return IncidentKind::backup;
-    case kVerify:
-      return IncidentKind::proof;
-    case kPrune:
-      return IncidentKind::prune;
-    case kDrill:
-      return IncidentKind::drill;
-    default:
-      return std::nullopt;
-  }
-}
-
 // The command, with its beginning and its end told.
 int run_told(const Arguments& arguments, const Config& config, const Run& run, Console& console,
              Output& output) {
   CommandBit command = arguments.command->bit;
   std::string target = arguments.positionals.empty() ? "" : arguments.positionals.front();
-  Operation operation(config, run, recorded_action(command), target, incident_of(command));
+  Operation operation(config, run, recorded_action(command), target,
+                      incident_of_command(arguments.command->name));
   CommandContext context{config, arguments.positionals, run, console, output, operation};
   try {
     int exit_code = run_command(context, command);

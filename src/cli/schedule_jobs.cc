@@ -17,16 +17,6 @@ constexpr size_t kRunsKept = 1000;
 // The first wait of a sink that failed.
 constexpr std::chrono::minutes kDeliverEvery{1};
 
-// Those that tell of what they find by themselves, each as incidents of a kind of its own. All
-// others are told of here, as is what befalls these before they can.
-std::optional<IncidentKind> kind_of_teller(const std::string& job) {
-  if (job == "backup") return IncidentKind::backup;
-  if (job == "verify") return IncidentKind::proof;
-  if (job == "drill") return IncidentKind::drill;
-  if (job == "prune") return IncidentKind::prune;
-  return std::nullopt;
-}
-
 // Whether it did what it is for, to whatever end: then the run was not missed. Wrong usage is what
 // a job ends with that could not read its configuration, and so knew nobody to tell either (a
 // backup that could, and was refused later, is then told of by both, as one incident).
@@ -230,7 +220,7 @@ void ToldScheduleEvents::ended(const ScheduledTask& task, const JobEnd& end) {
   // What was interrupted is nobody's incident: somebody wanted it.
   bool interrupted = end.stopped || (end.exit_code == kExitInterrupted && !end.over_limit);
   if (!interrupted) {
-    bool told = took_place(end) && kind_of_teller(task.job);
+    bool told = took_place(end) && incident_of_command(task.job);
     if (is_good(task.job, end))
       tell_good(task);
     else if (!told)
@@ -245,7 +235,7 @@ void ToldScheduleEvents::tell_failure(const ScheduledTask& task, const JobEnd& e
   FailureFacts facts;
   facts.exit_code = end.exit_code;
   facts.code = code_of_exit(end.exit_code);
-  if (auto kind = kind_of_teller(task.job)) {
+  if (auto kind = incident_of_command(task.job)) {
     alerts_of(task).failed(*kind, "", Severity::critical, facts);
     return;
   }
@@ -256,7 +246,7 @@ void ToldScheduleEvents::tell_failure(const ScheduledTask& task, const JobEnd& e
 }
 
 void ToldScheduleEvents::tell_good(const ScheduledTask& task) {
-  if (auto kind = kind_of_teller(task.job))
+  if (auto kind = incident_of_command(task.job))
     alerts_of(task).good(*kind, "");
   else
     alerts_of(task).good(IncidentKind::job, task.job);

@@ -62,15 +62,13 @@ std::set<StatusTrouble> seen_by_status(const StatusReport& report) {
   if (report.rpo.measured()) seen.insert({IncidentKind::rpo, ""});
   if (report.rto.measured()) seen.insert({IncidentKind::rto, ""});
   if (drills_good_at(report)) seen.insert({IncidentKind::drill, ""});
-  bool all_reached = true;
   size_t backups = 0;
   std::set<std::string> unreachable;
   for (const PlaceStatus& place : report.places) {
-    all_reached = all_reached && place.reachable();
     backups += place.count;
     if (!place.reachable()) unreachable.insert(place.name);
   }
-  if (all_reached && backups > 0) seen.insert({IncidentKind::policy, ""});
+  if (unreachable.empty() && backups > 0) seen.insert({IncidentKind::policy, ""});
   for (const PlaceStatus& place : report.places) {
     if (unreachable.count(place.name) > 0) continue;
     if (!place.stale) seen.insert({IncidentKind::rpo, place.name});

@@ -17,6 +17,7 @@ namespace {
 constexpr size_t kWorkingDigits = 8;
 constexpr int kSwapTries = 3;  // PostgreSQL itself waits 5 s in each
 constexpr int kEndSessionsEveryMs = 100;
+constexpr int kSubscriptionsMajor = 10;
 constexpr int kDropForceMajor = 13;
 constexpr int kNamedProviderMajor = 15;
 
@@ -212,6 +213,16 @@ std::string run_ending_sessions(Connection& admin, Connection& helper, const std
   return sqlstate;
 }
 
+std::vector<std::string> subscriptions(Connection& in_it) {
+  std::vector<std::string> names;
+  if (in_it.server_major() < kSubscriptionsMajor) return names;
+  QueryResult found = in_it.query(
+      "SELECT subname FROM pg_subscription WHERE subdbid ="
+      " (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1");
+  for (int row = 0; row < found.rows(); ++row) names.push_back(found.text(row, 0));
+  return names;
+}
+
 }  // namespace
 
 Connection open_admin(const Conninfo& server, const std::string& avoid) {
@@ -230,22 +241,6 @@ Connection open_admin(const Conninfo& server, const std::string& avoid) {
   throw Error(ErrorCode::not_found, "no other database to connect to on " + server.display(),
               "name one in the URL, such as …/postgres");
 }
-
-namespace {
-
-constexpr int kSubscriptionsMajor = 10;
-
-std::vector<std::string> subscriptions(Connection& in_it) {
-  std::vector<std::string> names;
-  if (in_it.server_major() < kSubscriptionsMajor) return names;
-  QueryResult found = in_it.query(
-      "SELECT subname FROM pg_subscription WHERE subdbid ="
-      " (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1");
-  for (int row = 0; row < found.rows(); ++row) names.push_back(found.text(row, 0));
-  return names;
-}
-
-}  // namespace
 
 bool database_exists(Connection& admin, const std::string& name) {
   return admin.query("SELECT 1 FROM pg_database WHERE datname = $1", {name}).rows() > 0;

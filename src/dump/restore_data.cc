@@ -25,8 +25,8 @@ constexpr const char* kInvalidParameterValue = "22023";
 constexpr char kReadInOrder[] =
     "the checks of this table call functions of the database; a sealed archive is read once and in "
     "order, so they find no table that comes later in it. If that is why: gpg --decrypt, "
-    "pg_restore "
-    "--section=pre-data, drop the check, --section=data, --section=post-data, add it again";
+    "pg_restore --section=pre-data, drop the check, --section=data, --section=post-data, add it "
+    "again";
 
 std::vector<LoadUnit> load_units(const Manifest& manifest, const std::set<int>& wanted) {
   std::vector<LoadUnit> units;

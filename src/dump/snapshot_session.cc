@@ -28,18 +28,16 @@ SnapshotSession::SnapshotSession(const Conninfo& source, int lock_timeout_ms, co
       connection_(Connection::open(source, name)) {
   // Before the transaction: a refused query would end it.
   facts_.system_identifier = system_identifier(connection_);
-  QueryResult database = connection_.query(
-      "SELECT current_database(), pg_encoding_to_char(encoding), datcollate, datctype,"
-      " current_setting('server_version'), current_setting('TimeZone')"
-      " FROM pg_database WHERE datname = current_database()");
-  facts_.database = database.text(0, 0);
-  facts_.encoding = database.text(0, 1);
-  facts_.collate = database.text(0, 2);
-  facts_.ctype = database.text(0, 3);
-  facts_.server_version = database.text(0, 4);
-  facts_.time_zone = database.text(0, 5);
+  QueryResult session = connection_.query(
+      "SELECT current_database(), current_setting('server_version'), current_setting('TimeZone')");
+  facts_.database = session.text(0, 0);
+  facts_.server_version = session.text(0, 1);
+  facts_.time_zone = session.text(0, 2);
   facts_.server_major = connection_.server_major();
   DatabaseSpec spec = read_database_spec(connection_, facts_.database);
+  facts_.encoding = spec.encoding;
+  facts_.collate = spec.collate;
+  facts_.ctype = spec.ctype;
   facts_.locale_provider = spec.provider;
   facts_.locale = spec.locale;
   facts_.icu_rules = spec.icu_rules;

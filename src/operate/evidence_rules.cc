@@ -30,10 +30,6 @@ Finding164 not_measured(std::string evidence) {
   return {EvidenceVerdict::not_measured, std::move(evidence)};
 }
 
-std::string date_text(UtcTime time) {
-  return format_rfc3339(time).substr(0, 10);
-}
-
 // What rests on a setting is known of today only: of a period that is over it is said when it was
 // looked at, and if nothing of that period was seen it is no evidence for it.
 Finding164 by_settings(const EvidenceReport& report, Finding164 found) {
@@ -42,7 +38,7 @@ Finding164 by_settings(const EvidenceReport& report, Finding164 found) {
     return found;
   if (facts.backups.empty() && facts.drills.empty() && facts.events.empty())
     return not_measured("nothing of the period was seen, and how it is set now says nothing of it");
-  found.evidence += fmt::format("; as set now ({})", date_text(facts.made_at));
+  found.evidence += fmt::format("; as set now ({})", format_date(facts.made_at));
   return found;
 }
 
@@ -50,7 +46,7 @@ Finding164 by_settings(const EvidenceReport& report, Finding164 found) {
 std::string trail_begins_late(const EvidenceFacts& facts) {
   if (facts.chain->lines == 0 || facts.chain->first_time <= facts.period.from) return {};
   return fmt::format(
-      "the trail begins on {}{}", date_text(facts.chain->first_time),
+      "the trail begins on {}{}", format_date(facts.chain->first_time),
       facts.chain->begins_after_retention ? ", after what was older was removed" : "");
 }
 
@@ -129,7 +125,7 @@ Finding164 review(const EvidenceReport& report) {
          record.event.action == "report") &&
         record.event.outcome == AuditOutcome::ok)
       reviews.push_back(fmt::format("{} by {} on {}", record.event.action, record.event.who.actor,
-                                    format_rfc3339(record.time).substr(0, 10)));
+                                    format_date(record.time)));
   if (reviews.empty())
     return not_measured(
         "the trail shows no export and no report in the period; who reads it otherwise signs "
@@ -247,7 +243,7 @@ Finding164 documentation(const EvidenceReport& report) {
       report, pass(fmt::format("the trail is kept for {} years and begins {}", facts.audit_years,
                                facts.chain->begins_after_retention
                                    ? "after what was older was removed, which it records"
-                                   : "on " + date_text(facts.chain->first_time))));
+                                   : "on " + format_date(facts.chain->first_time))));
 }
 
 }  // namespace

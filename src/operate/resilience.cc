@@ -131,12 +131,11 @@ RuleStatus immutable_rule(const StatusFacts& facts, const CountedCopies& counted
     const PlaceFacts& place = *counted.places[i];
     std::optional<UtcTime> until = counted.copies[i]->locked_until;
     if (until && *until > facts.now)
-      return answer(
-          "immutable", "1 immutable", RuleVerdict::yes,
-          fmt::format("{}: locked until {}{}", place.name, format_rfc3339(*until).substr(0, 10),
-                      place.lock_mode == "governance"
-                          ? " (governance: who has that right may lift it)"
-                          : ""));
+      return answer("immutable", "1 immutable", RuleVerdict::yes,
+                    fmt::format("{}: locked until {}{}", place.name, format_date(*until),
+                                place.lock_mode == "governance"
+                                    ? " (governance: who has that right may lift it)"
+                                    : ""));
     if (!place.lock_mode.empty()) unlocked = place.name;
   }
   return answer("immutable", "1 immutable", RuleVerdict::no,

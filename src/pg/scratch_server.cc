@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <ctime>
 #include <filesystem>
 #include <set>
@@ -139,12 +138,6 @@ void remove_stale_folders(const std::string& parent, const Account& account, Log
     else
       log.info(fmt::format("removed {}, which a killed run left behind", folder));
   }
-}
-
-// As TempFolder has it.
-std::string temp_parent() {
-  const char* set = std::getenv("TMPDIR");
-  return set != nullptr && *set != '\0' ? set : "/tmp";
 }
 
 std::set<std::string> scratch_parents(const std::string& named) {

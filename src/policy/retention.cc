@@ -30,7 +30,7 @@ int months_between(year_month from, year_month to) {
 }
 
 std::string text_of(sys_days day) {
-  return format_rfc3339(UtcTime(day)).substr(0, 10);
+  return format_date(UtcTime(day));
 }
 
 std::string text_of(year_month month) {
